@@ -8,12 +8,12 @@
     │   └── GapDetected             stop, exit 3: going on would silently skip changes
     ├── DecodeError                 stop, exit 1: bytes that are not the protocol
     ├── InvariantViolated           stop, exit 1: a promise of our own was about to be broken
-    ├── Transient                   retry with backoff: the other side is away, not wrong
-    │   └── SlotBusy                retry as a hot standby: another process streams from the slot
-    └── RejectedEvent               dead-letter: this event can never be accepted, go on with the next
+    └── Transient                   retry with backoff: the other side is away, not wrong
+        └── SlotBusy                retry as a hot standby: another process streams from the slot
 
-A class exists only where a caller acts differently. Every message names the thing that is
-wrong; ``remedy`` says what the operator can do about it. Neither holds row values or secrets.
+A class exists only where a caller acts differently. An event that a sink can never accept is not
+an error but a value (``sinks.base.Rejection``): it is dead-lettered and the stream goes on.
+Every message names the thing that is wrong; ``remedy`` says what the operator can do about it. Neither holds row values or secrets.
 """
 
 from __future__ import annotations
@@ -86,7 +86,3 @@ class Transient(BridgeError):
 
 class SlotBusy(Transient):
     """Another process streams from the slot: wait for it as a hot standby."""
-
-
-class RejectedEvent(BridgeError):
-    """One event can never be accepted by a sink, however often it is tried."""

@@ -1,0 +1,145 @@
+"""Which WAL position may be confirmed to the server: the only place where that is decided.
+
+The server forgets the WAL before the confirmed flush LSN and never sends it again, and it believes
+every number it is told (https://www.postgresql.org/docs/current/protocol-replication.html). So:
+
+* a transaction counts when every participant holds every event of it durably, and all
+  transactions before it count too;
+* what is confirmed is the *end* LSN of such a commit, or, with nothing open or outstanding, the
+  position of a keepalive; no arithmetic, no "+1";
+* it never exceeds what was received and never goes backwards.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from bridge.core.errors import InvariantViolated
+from bridge.core.events import Commit, Position
+from bridge.core.lsn import Lsn, format_lsn
+
+_BEFORE_EVERYTHING = Position(0, -2)
+
+
+class AckTracker:
+    """Turns durable positions of the participants into the flush LSN.
+
+    Args:
+        participants: durable position of each *required* sink, processor or projector at the
+            start; None for one that has not stored anything yet. Without participants a
+            transaction counts as soon as it is received.
+        confirmed: the confirmed flush LSN of the slot at the start.
+    """
+
+    def __init__(
+        self, participants: Mapping[str, Position | None] | Iterable[str], confirmed: Lsn
+    ) -> None:
+        if not isinstance(participants, Mapping):
+            participants = dict.fromkeys(participants)
+        self._durable: dict[str, Position] = {
+            name: position or _BEFORE_EVERYTHING for name, position in participants.items()
+        }
+        self._confirmed = confirmed
+        self._received = confirmed
+        self._handed = _BEFORE_EVERYTHING
+        self._open = False
+        self._commits: deque[tuple[Position, Lsn]] = deque()
+
+    @property
+    def confirmed(self) -> Lsn:
+        """What may be confirmed to the server now."""
+        return self._confirmed
+
+    @property
+    def received(self) -> Lsn:
+        """The highest WAL position that the server has sent."""
+        return self._received
+
+    @property
+    def handed(self) -> Position | None:
+        """Position of the last event that was handed to the participants."""
+        return None if self._handed is _BEFORE_EVERYTHING else self._handed
+
+    @property
+    def durable(self) -> Mapping[str, Position | None]:
+        """Durable position of each participant."""
+        return {
+            name: None if position is _BEFORE_EVERYTHING else position
+            for name, position in self._durable.items()
+        }
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether anything is open, or handed out and not yet durable."""
+        return self._open or bool(self._commits) or self._settled() < self._handed
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The participants that hold the slot back."""
+        return tuple(name for name, mark in self._durable.items() if mark < self._handed)
+
+    def hand_out(
+        self, last: Position | None, commits: Sequence[Commit], *, open_transaction: bool, lsn: Lsn
+    ) -> None:
+        """Take note of what came from the server, before any participant can report on it.
+
+        Args:
+            last: position of the last event handed out; None if there was none.
+            commits: of the transactions that ended, in order.
+            open_transaction: whether a transaction has begun and not ended.
+            lsn: the highest WAL position seen.
+        """
+        for commit_lsn, last_ordinal, end_lsn in commits:
+            if last_ordinal is not None:
+                self._handed = max(self._handed, Position(commit_lsn, last_ordinal))
+            lsn = max(lsn, end_lsn)
+            self._commits.append((self._handed, end_lsn))
+        if last is not None:
+            self._handed = max(self._handed, last)
+        self._open = open_transaction
+        self._received = max(self._received, lsn)
+        self._advance()
+
+    def became_durable(self, participant: str, position: Position) -> None:
+        """Take note that ``participant`` holds every event up to ``position`` durably."""
+        if position > self._handed and position > self._durable[participant]:
+            raise InvariantViolated(
+                f"{participant} reports {position} as durable, beyond the last event it was given."
+            )
+        self._durable[participant] = max(self._durable[participant], position)
+        self._advance()
+
+    def keepalive(self, wal_end: Lsn) -> None:
+        """Take note of a keepalive, which carries the position up to which all was sent.
+
+        With nothing open and nothing outstanding that position is confirmed, so that an idle
+        stream does not pin the WAL of other tables and databases.
+        """
+        self._received = max(self._received, wal_end)
+        if not self.outstanding:
+            self._confirm(wal_end)
+
+    def stream_restarted(self) -> None:
+        """Take note that the connection was lost: the open transaction will come again."""
+        self._open = False
+
+    def _settled(self) -> Position:
+        return min(self._durable.values(), default=self._handed)
+
+    def _advance(self) -> None:
+        settled = self._settled()
+        commits = self._commits
+        end_lsn = None
+        while commits and commits[0][0] <= settled:
+            end_lsn = commits.popleft()[1]
+        if end_lsn is not None:
+            self._confirm(end_lsn)
+
+    def _confirm(self, lsn: Lsn) -> None:
+        if lsn > self._received:
+            raise InvariantViolated(
+                f"About to confirm {format_lsn(lsn)}, beyond {format_lsn(self._received)}, "
+                "the last position that the server sent."
+            )
+        self._confirmed = max(self._confirmed, lsn)

@@ -1,0 +1,84 @@
+"""Array literals: the text that ``array_out`` prints, read into nested lists.
+
+https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+ArrayItems: TypeAlias = "list[str | None | ArrayItems]"
+
+_SIMPLE = re.compile(r'\{[^{}"\\]*\}', re.DOTALL)
+
+
+def parse_array(text: str, delimiter: str = ",") -> ArrayItems | None:
+    """Read an array literal.
+
+    Returns:
+        The items as texts, None for NULL, a list for each inner dimension. None in place of the
+        whole if a nested list cannot express it: lower bounds other than 1 (``[0:1]={7,8}``), or
+        text that is no array literal.
+    """
+    if text == "{}":
+        return []
+    if _SIMPLE.fullmatch(text):
+        return [None if item == "NULL" else item for item in text[1:-1].split(delimiter)]
+    if not text.startswith("{"):
+        return None
+    items, end = _parse_level(text, 1, delimiter, depth=1)
+    return items if end == len(text) else None
+
+
+_MAX_DIMENSIONS = 6  # MAXDIM of the server
+
+
+def _parse_level(
+    text: str, start: int, delimiter: str, depth: int
+) -> tuple[ArrayItems | None, int]:
+    if depth > _MAX_DIMENSIONS:
+        return None, start
+    items: ArrayItems = []
+    at, length = start, len(text)
+    while at < length:
+        item: str | None | ArrayItems
+        if text[at] == "{":
+            item, at = _parse_level(text, at + 1, delimiter, depth + 1)
+            if item is None:
+                return None, at
+        elif text[at] == '"':
+            item, at = _parse_quoted(text, at + 1)
+        else:
+            item, at = _parse_bare(text, at, delimiter)
+        items.append(item)
+        if at < length and text[at] == delimiter:
+            at += 1
+        elif at < length and text[at] == "}":
+            return items, at + 1
+        else:
+            break
+    return None, at
+
+
+def _parse_quoted(text: str, start: int) -> tuple[str, int]:
+    at, pieces = start, []
+    while True:
+        quote = text.find('"', at)
+        slash = text.find("\\", at, quote if quote >= 0 else len(text))
+        if slash >= 0:
+            pieces += [text[at:slash], text[slash + 1 : slash + 2]]
+            at = slash + 2
+        elif quote >= 0:
+            pieces.append(text[at:quote])
+            return "".join(pieces), quote + 1
+        else:
+            return "", len(text) + 1
+
+
+def _parse_bare(text: str, start: int, delimiter: str) -> tuple[str | None, int]:
+    at = start
+    while at < len(text) and text[at] not in "{}" and text[at] != delimiter:
+        at += 1
+    item = text[start:at]
+    return (None if item == "NULL" else item), at

@@ -1,0 +1,326 @@
+"""The event: one change of one row, with its place in the WAL.
+
+On the hot path an event is a small object over the texts that the server sent. Dictionaries,
+``event_id`` and the JSON form are made when somebody looks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from bridge.core.lsn import Lsn, format_lsn, parse_lsn
+
+if TYPE_CHECKING:
+    from bridge.core.relation import Relation
+    from bridge.core.values import Value
+
+
+class Operation(StrEnum):
+    """What happened to the row. The value is the name used in every output."""
+
+    INSERT = "Insert"
+    UPDATE = "Update"
+    DELETE = "Delete"
+    TRUNCATE = "Truncate"
+    READ = "Read"
+    MESSAGE = "Message"
+
+
+class Position(NamedTuple):
+    """Order and identity of an event: where its transaction commits, and its number in it.
+
+    Positions compare as tuples. The ordinal counts from 0; a *non-transactional* logical message
+    has ordinal -1, so that it stands before the transaction whose commit begins where it ends.
+    """
+
+    commit_lsn: Lsn
+    ordinal: int
+
+    def __str__(self) -> str:
+        return f"{format_lsn(self.commit_lsn)}:{self.ordinal}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Read the text form, ``16/B374D848:3``.
+
+        Raises:
+            ValueError: the text has another form.
+        """
+        lsn, colon, ordinal = text.rpartition(":")
+        try:
+            return cls(parse_lsn(lsn), int(ordinal))
+        except ValueError:
+            raise ValueError(
+                f"not a position: {text!r} (expected the form 16/B374D848:3)"
+            ) from None
+
+
+NON_TRANSACTIONAL = -1
+"""Ordinal of a logical message that was written outside any transaction's commit."""
+
+_TAG_BITS = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Which database the events come from.
+
+    Attributes:
+        system_identifier: of the cluster, as ``IDENTIFY_SYSTEM`` prints it.
+        database: name of the database.
+    """
+
+    system_identifier: str
+    database: str
+    tag: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(f"{self.system_identifier}/{self.database}".encode()).digest()
+        tag = int.from_bytes(digest[:4], "big") >> (32 - _TAG_BITS)
+        object.__setattr__(self, "tag", tag)
+
+
+class Transaction:
+    """What all events of a transaction share. ``timestamp`` is in microseconds since 1970."""
+
+    __slots__ = ("_json", "commit_lsn", "source", "timestamp", "xid")
+
+    def __init__(self, source: Source, xid: int | None, commit_lsn: Lsn, timestamp: int) -> None:
+        self.source = source
+        self.xid = xid
+        self.commit_lsn = commit_lsn
+        self.timestamp = timestamp
+        self._json: str | None = None
+
+    @property
+    def id_prefix(self) -> str:
+        """The first 28 characters of the ``event_id`` of each event of the transaction.
+
+        The identifier is a UUID version 8 (RFC 9562 section 5.8) made of the commit LSN (64
+        bits), a hash of the source (26 bits) and the ordinal (32 bits). Inside one database it
+        is unique by construction and sorts like the position, which keeps the unique indexes of
+        consumers compact.
+        """
+        lsn = f"{self.commit_lsn:016x}"
+        tag = self.source.tag
+        group = 0x8000 | int(lsn[15], 16) << 10 | tag >> 16
+        return f"{lsn[:8]}-{lsn[8:12]}-8{lsn[12:15]}-{group:04x}-{tag & 0xFFFF:04x}"
+
+    @property
+    def json(self) -> str:
+        """The JSON members that events of the transaction share, open at the ordinal of the id."""
+        fragment = self._json
+        if fragment is None:
+            xid = "null" if self.xid is None else f'"{self.xid}"'
+            fragment = self._json = (
+                f'"timestamp":{self.timestamp},"transaction_id":{xid},'
+                f'"commit_lsn":{self.commit_lsn},"event_id":"{self.id_prefix}'
+            )
+        return fragment
+
+
+Texts: TypeAlias = tuple[str | None, ...]
+"""A row as the server printed it: one text for each column of the relation, None for NULL."""
+
+
+class PartialRow(tuple[str | None, ...]):
+    """A row in which the server left out columns; those hold ``ABSENT``.
+
+    It is a type of its own so that complete rows, the common case, need no look at each value.
+    """
+
+    __slots__ = ()
+
+
+ABSENT = "\0absent"
+"""Stands for a column that was not sent. No text of PostgreSQL contains a NUL character.
+
+Compared by identity: ``value is ABSENT``.
+"""
+
+
+class CdcEvent:
+    """One change.
+
+    Attributes:
+        transaction: commit LSN, xid, time and source, shared with its neighbours.
+        ordinal: number of the change in its transaction, from 0.
+        lsn: WAL position of the change itself. Information only: it is neither unique nor
+            monotone, use ``position`` to order and to deduplicate.
+        operation: what happened.
+        relation: the table as it was at that moment.
+        new: the row after the change, as texts; None where the operation has none.
+        old: what the replica identity gives of the row before it; None where it gives nothing.
+    """
+
+    __slots__ = ("lsn", "new", "old", "operation", "ordinal", "relation", "transaction")
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        ordinal: int,
+        lsn: Lsn,
+        operation: Operation,
+        relation: Relation,
+        new: Texts | None,
+        old: Texts | None,
+    ) -> None:
+        self.transaction = transaction
+        self.ordinal = ordinal
+        self.lsn = lsn
+        self.operation = operation
+        self.relation = relation
+        self.new = new
+        self.old = old
+
+    def __repr__(self) -> str:  # never the values of the row
+        return f"<CdcEvent {self.operation} {self.relation.qualified_name} at {self.position}>"
+
+    @property
+    def position(self) -> Position:
+        """Order and identity of the event."""
+        return Position(self.transaction.commit_lsn, self.ordinal)
+
+    @property
+    def event_id(self) -> str:
+        """UUID of the event: the same change has the same one after every redelivery."""
+        return f"{self.transaction.id_prefix}{self.ordinal & 0xFFFFFFFF:08x}"
+
+    @property
+    def timestamp(self) -> int:
+        """Commit time, in microseconds since the Unix epoch."""
+        return self.transaction.timestamp
+
+    @property
+    def transaction_id(self) -> str | None:
+        """The transaction's xid as text; None outside transactions."""
+        xid = self.transaction.xid
+        return None if xid is None else str(xid)
+
+    @property
+    def commit_lsn(self) -> Lsn:
+        """Where the transaction's commit record begins."""
+        return self.transaction.commit_lsn
+
+    @property
+    def schema(self) -> str | None:
+        """The table's schema; None for a logical message."""
+        return self.relation.schema
+
+    @property
+    def table(self) -> str | None:
+        """The table's name; None for a logical message."""
+        return self.relation.table
+
+    @property
+    def row_id(self) -> str | None:
+        """The row's key as text, a JSON array for composite keys; None without a key."""
+        row = self.old if self.new is None else self.new
+        return None if row is None else self.relation.row_id(row)
+
+    @property
+    def new_values(self) -> Mapping[str, Value] | None:
+        """Column to value after the change, without the ``unchanged`` ones."""
+        return None if self.new is None else self.relation.values(self.new)
+
+    @property
+    def old_values(self) -> Mapping[str, Value] | None:
+        """Column to value before the change: the key, or the row under REPLICA IDENTITY FULL."""
+        return None if self.old is None else self.relation.values(self.old)
+
+    @property
+    def unchanged(self) -> tuple[str, ...]:
+        """Names of the TOASTed columns that the change left alone and the server did not send."""
+        if type(self.new) is not PartialRow:
+            return ()
+        columns = self.relation.columns
+        return tuple(c.name for c, text in zip(columns, self.new, strict=True) if text is ABSENT)
+
+
+class TruncateEvent(CdcEvent):
+    """A TRUNCATE of one table; a command that names several gives one event for each.
+
+    Attributes:
+        options: ``CASCADE`` and ``RESTART IDENTITY``, as far as the command had them.
+    """
+
+    __slots__ = ("options",)
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        ordinal: int,
+        lsn: Lsn,
+        relation: Relation,
+        options: tuple[str, ...],
+    ) -> None:
+        super().__init__(transaction, ordinal, lsn, Operation.TRUNCATE, relation, None, None)
+        self.options = options
+
+
+class Commit(NamedTuple):
+    """The end of a transaction in the stream, or a non-transactional message.
+
+    Attributes:
+        commit_lsn: where the commit record begins.
+        last_ordinal: of its last event; None for a transaction without published changes.
+        end_lsn: where the commit record ends: what is confirmed to the server.
+    """
+
+    commit_lsn: Lsn
+    last_ordinal: int | None
+    end_lsn: Lsn
+
+
+class EventBatch:
+    """Events in the order of their positions, and the commits among and after them.
+
+    Args:
+        events: may hold a part of a transaction, or several whole ones.
+        commits: of the transactions that end in this batch.
+        size_bytes: what the events took on the wire; the measure of every memory bound.
+    """
+
+    __slots__ = ("_encoded", "commits", "events", "size_bytes")
+
+    def __init__(
+        self, events: list[CdcEvent], commits: Sequence[Commit] = (), size_bytes: int = 0
+    ) -> None:
+        self.events = events
+        self.commits = commits
+        self.size_bytes = size_bytes
+        self._encoded: dict[str, list[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @property
+    def last(self) -> Position:
+        """Position of the last event. The batch must not be empty."""
+        return self.events[-1].position
+
+    def after(self, position: Position) -> EventBatch:
+        """Return the batch without the events up to and including ``position``."""
+        events = self.events
+        if not events or events[0].position > position:
+            return self
+        low, high = 0, len(events)
+        while low < high:
+            middle = (low + high) // 2
+            if events[middle].position > position:
+                high = middle
+            else:
+                low = middle + 1
+        share = self.size_bytes * (len(events) - low) // len(events)
+        return EventBatch(events[low:], self.commits, share)
+
+    def encoded(self, name: str, encode: Callable[[CdcEvent], str]) -> list[str]:
+        """Return each event in the format ``name``, encoding once for all sinks that share it."""
+        lines = self._encoded.get(name)
+        if lines is None:
+            lines = self._encoded[name] = [encode(event) for event in self.events]
+        return lines
