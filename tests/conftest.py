@@ -1,0 +1,3 @@
+"""Fixtures for all tests. What they are and how to use them is told in the modules named here."""
+
+pytest_plugins = ["tests.fixtures.postgres"]
