@@ -1,0 +1,300 @@
+"""The decoder: XLogData frames of protocol version 1 to ``CdcEvent``.
+
+It keeps what the protocol makes stateful: the relations announced on this connection and the
+transaction that is open. Frames come in batches, and what leaves is one ``EventBatch`` for each.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Protocol, TypeAlias, TypeVar
+
+from bridge.core.errors import DecodeError
+from bridge.core.events import (
+    NON_TRANSACTIONAL,
+    CdcEvent,
+    Commit,
+    EventBatch,
+    Operation,
+    Position,
+    Source,
+    Transaction,
+    TruncateEvent,
+)
+from bridge.core.lsn import Lsn, format_lsn
+from bridge.core.relation import Relation, ReplicaIdentity, make_columns
+from bridge.core.types import BUILTIN_TYPES, TypeInfo
+from bridge.core.values import ValueStyle
+from decoders import messages
+from decoders.binary import binary_to_text
+from decoders.logical_message import MESSAGE_RELATION, message_row
+from decoders.parse import POSTGRES_EPOCH_US, parse_message
+from decoders.rows import HEADER_BYTES, Malformed, RowDecoder, RowDecoders
+
+_head = Struct(">xQ16xcI").unpack_from  # start LSN; tag and the first four bytes after it
+_send_time = Struct(">q").unpack_from
+_begin = Struct(">QqI").unpack_from
+_commit = Struct(">BQQ").unpack_from
+_BEGIN_BYTES = HEADER_BYTES + 21
+_COMMIT_BYTES = HEADER_BYTES + 26
+_BODY = HEADER_BYTES + 1
+_NOTHING = -2  # below every ordinal
+_EVERYTHING = 1 << 62  # above every ordinal
+
+_Handlers: TypeAlias = dict[bytes, dict[int, RowDecoder]]
+_Control: TypeAlias = Callable[[bytes, Lsn, list[CdcEvent], list[Commit]], None]
+_Message = TypeVar("_Message")
+
+
+class CatalogLookup(Protocol):
+    """What the stream does not say and the catalog knows."""
+
+    def types(self, oids: Collection[int]) -> Mapping[int, TypeInfo]:
+        """Describe the types, and those they are made of; types that are gone are left out."""
+
+    def primary_key(self, relation_oid: int) -> tuple[str, ...]:
+        """Name the columns of the primary key; empty without one."""
+
+
+class NoCatalog:
+    """A lookup that knows nothing: every user-defined type is its text."""
+
+    def types(self, oids: Collection[int]) -> Mapping[int, TypeInfo]:
+        return {}
+
+    def primary_key(self, relation_oid: int) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A relation with the message that announced it: an equal one brings nothing new."""
+
+    message: messages.RelationMessage
+    primary_key: tuple[str, ...]
+    decoders: RowDecoders
+
+
+class PgOutputDecoder:
+    """Decodes one connection's stream.
+
+    Args:
+        source: the database, for the identity of the events.
+        catalog: asked once for each relation that needs it.
+        style: how numbers are written.
+        resume: position of the last event that was seen before; it and those before it are
+            skipped without being decoded.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        catalog: CatalogLookup | None = None,
+        style: ValueStyle | None = None,
+        resume: Position | None = None,
+    ) -> None:
+        self._source = source
+        self._catalog: CatalogLookup = catalog or NoCatalog()
+        self._style = style or ValueStyle()
+        self._types: dict[int, TypeInfo] = dict(BUILTIN_TYPES)
+        self._known: dict[int, _Known] = {}
+        self._handlers: _Handlers = {b"I": {}, b"U": {}, b"D": {}}
+        self._control: dict[bytes, _Control] = {
+            b"R": self._on_relation,
+            b"Y": self._on_type,
+            b"T": self._on_truncate,
+            b"M": self._on_message,
+            b"O": self._on_origin,
+        }
+        self._resume = resume
+        self._transaction: Transaction | None = None
+        self._ordinal = 0
+        self._skip_through = _NOTHING
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction has begun and its commit has not come yet."""
+        return self._transaction is not None
+
+    def start_stream(self, resume: Position | None) -> None:
+        """Get ready for a new connection, which begins at a transaction and announces relations
+        anew. What was learned of them is kept: equal announcements cost nothing.
+        """
+        self._transaction = None
+        self._resume = resume
+        self._skip_through = _NOTHING
+        for handlers in self._handlers.values():
+            handlers.clear()
+
+    def feed(self, frames: Sequence[bytes]) -> EventBatch:
+        """Decode frames in the order of the stream.
+
+        Raises:
+            DecodeError: a frame is not what the protocol allows. The decoder is of no more use.
+        """
+        events: list[CdcEvent] = []
+        commits: list[Commit] = []
+        rows, append = self._handlers, events.append
+        transaction, ordinal = self._transaction, self._ordinal
+        skip_through = self._skip_through
+        frame = b""
+        try:
+            for frame in frames:
+                lsn, tag, oid = _head(frame)
+                handlers = rows.get(tag)
+                if handlers is not None:
+                    if transaction is None:
+                        raise Malformed
+                    if ordinal > skip_through:
+                        append(handlers[oid](frame, transaction, ordinal, lsn))
+                    ordinal += 1
+                elif tag == b"B":
+                    transaction, skip_through = self._begin(frame, transaction)
+                    ordinal = 0
+                elif tag == b"C":
+                    commits.append(_end(frame, transaction, ordinal))
+                    transaction = None
+                else:
+                    self._transaction, self._ordinal = transaction, ordinal
+                    self._skip_through = skip_through
+                    self._control[tag](frame, lsn, events, commits)
+                    ordinal = self._ordinal
+        except (Malformed, KeyError, IndexError, UnicodeDecodeError, struct.error):
+            raise _diagnose(frame) from None
+        self._transaction, self._ordinal = transaction, ordinal
+        self._skip_through = skip_through
+        return EventBatch(events, commits, sum(map(len, frames)))
+
+    def _begin(self, frame: bytes, open_one: Transaction | None) -> tuple[Transaction, int]:
+        """Return the transaction, and the ordinal up to which it was seen before."""
+        if len(frame) != _BEGIN_BYTES or open_one is not None:
+            raise Malformed
+        commit_lsn, time, xid = _begin(frame, _BODY)
+        transaction = Transaction(self._source, xid, commit_lsn, time + POSTGRES_EPOCH_US)
+        resume = self._resume
+        if resume is None:
+            return transaction, _NOTHING
+        if commit_lsn < resume.commit_lsn:
+            return transaction, _EVERYTHING
+        if commit_lsn == resume.commit_lsn:
+            return transaction, resume.ordinal
+        self._resume = None
+        return transaction, _NOTHING
+
+    def _on_relation(
+        self, frame: bytes, lsn: Lsn, events: list[CdcEvent], commits: list[Commit]
+    ) -> None:
+        message = _parse(frame, messages.RelationMessage)
+        identity = ReplicaIdentity(message.replica_identity)
+        marks_key = identity in (ReplicaIdentity.DEFAULT, ReplicaIdentity.INDEX)
+        primary_key = () if marks_key else self._catalog.primary_key(message.oid)
+        known = self._known.get(message.oid)
+        if known is None or known.message != message or known.primary_key != primary_key:
+            decoders = self._make_decoders(message, identity, primary_key)
+            known = self._known[message.oid] = _Known(message, primary_key, decoders)
+        self._handlers[b"I"][message.oid] = known.decoders.insert
+        self._handlers[b"U"][message.oid] = known.decoders.update
+        self._handlers[b"D"][message.oid] = known.decoders.delete
+
+    def _make_decoders(
+        self,
+        message: messages.RelationMessage,
+        identity: ReplicaIdentity,
+        primary_key: tuple[str, ...],
+    ) -> RowDecoders:
+        unknown = {c.type_oid for c in message.columns} - self._types.keys()
+        if unknown:
+            self._types.update(self._catalog.types(unknown))
+        described = [(c.name, c.type_oid, c.type_modifier, c.part_of_key) for c in message.columns]
+        relation = Relation(
+            oid=message.oid,
+            schema=message.namespace or "pg_catalog",
+            table=message.name,
+            replica_identity=identity,
+            columns=make_columns(described, self._types, self._style),
+            primary_key=primary_key,
+        )
+        return RowDecoders(relation, lambda type_oid: binary_to_text(type_oid, self._types))
+
+    def _on_type(
+        self, frame: bytes, lsn: Lsn, events: list[CdcEvent], commits: list[Commit]
+    ) -> None:
+        """Check the message; the catalog says more of the type than its name."""
+        _parse(frame, messages.TypeMessage)
+
+    def _on_origin(
+        self, frame: bytes, lsn: Lsn, events: list[CdcEvent], commits: list[Commit]
+    ) -> None:
+        _parse(frame, messages.Origin)
+
+    def _on_truncate(
+        self, frame: bytes, lsn: Lsn, events: list[CdcEvent], commits: list[Commit]
+    ) -> None:
+        message = _parse(frame, messages.Truncate)
+        transaction = self._transaction
+        if transaction is None:
+            raise Malformed
+        flags = (("CASCADE", message.cascade), ("RESTART IDENTITY", message.restart_identity))
+        options = tuple(name for name, given in flags if given)
+        for oid in message.relation_oids:
+            relation = self._known[oid].decoders.relation
+            if self._ordinal > self._skip_through:
+                events.append(TruncateEvent(transaction, self._ordinal, lsn, relation, options))
+            self._ordinal += 1
+
+    def _on_message(
+        self, frame: bytes, lsn: Lsn, events: list[CdcEvent], commits: list[Commit]
+    ) -> None:
+        message = _parse(frame, messages.Message)
+        transaction, ordinal = self._transaction, self._ordinal
+        if message.transactional != (transaction is not None):
+            raise Malformed
+        if transaction is None:
+            sent = _send_time(frame, 17)[0] + POSTGRES_EPOCH_US
+            transaction, ordinal = Transaction(self._source, None, message.lsn, sent), -1
+            commits.append(Commit(message.lsn, NON_TRANSACTIONAL, message.lsn))
+            seen = self._resume is not None and (message.lsn, ordinal) <= self._resume
+        else:
+            seen = ordinal <= self._skip_through
+            self._ordinal += 1
+        if not seen:
+            row = message_row(message)
+            events.append(
+                CdcEvent(transaction, ordinal, lsn, Operation.MESSAGE, MESSAGE_RELATION, row, None)
+            )
+
+
+def _end(frame: bytes, transaction: Transaction | None, ordinal: int) -> Commit:
+    if len(frame) != _COMMIT_BYTES or transaction is None:
+        raise Malformed
+    flags, commit_lsn, end_lsn = _commit(frame, _BODY)
+    if flags or commit_lsn != transaction.commit_lsn:
+        raise Malformed
+    return Commit(commit_lsn, ordinal - 1 if ordinal else None, end_lsn)
+
+
+def _parse(frame: bytes, expected: type[_Message]) -> _Message:
+    message = parse_message(frame[HEADER_BYTES:])
+    assert isinstance(message, expected)  # the tag says so
+    return message
+
+
+def _diagnose(frame: bytes) -> DecodeError:
+    """Find out what is wrong with a frame that the fast path refused."""
+    if len(frame) <= HEADER_BYTES or frame[0] != 0x77:
+        return DecodeError("not an XLogData frame", offset=0, context="CopyData")
+    try:
+        message = parse_message(frame[HEADER_BYTES:])
+    except DecodeError as error:
+        return error
+    lsn = format_lsn(_head(frame)[0]) if len(frame) >= _BODY + 4 else "the end of the frame"
+    return DecodeError(
+        f"the message at {lsn} does not fit the messages before it (its transaction, its "
+        "relation or the number of its columns), or was not asked for",
+        offset=0,
+        context=type(message).__name__,
+    )
