@@ -123,6 +123,11 @@ class Reader:
         data = self.sized(field)
         return self._text(data, self.offset - len(data), field)
 
+    def sized_text_or_null(self, field: str) -> str | None:
+        """Read a 32-bit length and that many bytes of UTF-8; the length -1 stands for NULL."""
+        data = self.sized_or_null(field)
+        return None if data is None else self._text(data, self.offset - len(data), field)
+
     def rest(self) -> bytes:
         """Read everything that is left, possibly nothing."""
         return self._advance(self.remaining, "")
