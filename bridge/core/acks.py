@@ -80,7 +80,7 @@ class AckTracker:
         return tuple(name for name, mark in self._durable.items() if mark < self._handed)
 
     def hand_out(
-        self, last: Position | None, commits: Sequence[Commit], *, open_transaction: bool, lsn: Lsn
+        self, last: Position | None, commits: Sequence[Commit], *, open_transaction: bool
     ) -> None:
         """Take note of what came from the server, before any participant can report on it.
 
@@ -88,17 +88,15 @@ class AckTracker:
             last: position of the last event handed out; None if there was none.
             commits: of the transactions that ended, in order.
             open_transaction: whether a transaction has begun and not ended.
-            lsn: the highest WAL position seen.
         """
         for commit_lsn, last_ordinal, end_lsn in commits:
             if last_ordinal is not None:
                 self._handed = max(self._handed, Position(commit_lsn, last_ordinal))
-            lsn = max(lsn, end_lsn)
+            self._received = max(self._received, end_lsn)
             self._commits.append((self._handed, end_lsn))
         if last is not None:
             self._handed = max(self._handed, last)
         self._open = open_transaction
-        self._received = max(self._received, lsn)
         self._advance()
 
     def became_durable(self, participant: str, position: Position) -> None:
