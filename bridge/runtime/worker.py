@@ -1,0 +1,198 @@
+"""One sink, one thread: takes batches from the backlog, writes them, reports what is durable."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Protocol
+
+import structlog
+
+from bridge.core.errors import BridgeError, GapDetected, InvariantViolated, Transient
+from bridge.core.events import CdcEvent, EventBatch, Position, Source
+from bridge.core.lsn import Lsn, format_lsn
+from bridge.runtime.backlog import Backlog
+from bridge.runtime.retry import Backoff
+from sinks.base import Progress, Rejection, Sink
+
+log = structlog.get_logger()
+
+_IDLE_WAIT_S = 0.5
+_BUSY_WAIT_S = 0.005
+
+
+class DeadLetters(Protocol):
+    """Where events go that a sink can never accept."""
+
+    def park(self, sink: str, event: CdcEvent, reason: str, attempts: int) -> None:
+        """Store the event; return when it is durable."""
+
+
+class SinkWorker:
+    """Drives one sink.
+
+    Args:
+        name: of the sink in the configuration.
+        sink: driven by this worker's thread alone.
+        backlog: where the batches come from.
+        source: of the events.
+        resume: position up to which the sink holds the events, as far as the checkpoint knows.
+        horizon: where the server's WAL ends: no sink can hold events beyond it.
+        backoff: how long to wait after the n-th failure in a row.
+        dead_letters: where rejected events go.
+        durable: called with the name and the position whenever it advances.
+        failed: called once, with the error, if the worker cannot go on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        backlog: Backlog,
+        *,
+        source: Source,
+        resume: Position | None,
+        horizon: Lsn,
+        backoff: Backoff,
+        dead_letters: DeadLetters,
+        durable: Callable[[str, Position], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.name = name
+        self.backlog = backlog
+        self._sink = sink
+        self._source = source
+        self._durable = resume
+        self._horizon = horizon
+        self._backoff = backoff
+        self._dead_letters = dead_letters
+        self._report_durable = durable
+        self._report_failure = failed
+        self._unsettled: deque[EventBatch] = deque()
+        self._attempts = 0
+        self._draining = False
+        self._aborting = Event()
+        self._log = log.bind(sink=name)
+        self._thread = Thread(target=self._run, name=f"sink-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was put into the backlog is durable."""
+        return self.backlog.empty and not self._unsettled
+
+    def drain(self) -> None:
+        """Finish what is in the backlog, then end. Returns at once."""
+        self._draining = True
+        self.backlog.wake()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; after ``timeout_s`` seconds give up what is unsettled.
+
+        Returns:
+            Whether everything became durable.
+        """
+        self._thread.join(timeout_s)
+        self._aborting.set()
+        self.backlog.wake()
+        self._thread.join(1.0)
+        return self.idle
+
+    def _run(self) -> None:
+        try:
+            while not self._aborting.is_set():
+                try:
+                    self._session()
+                    return
+                except Transient as error:
+                    self._pause(error)
+        except BridgeError as error:
+            self._report_failure(error)
+        except Exception as error:  # a fault of the sink must not go unseen: it stops the bridge
+            self._report_failure(error)
+        finally:
+            self._sink.close()
+
+    def _pause(self, error: Transient) -> None:
+        self._sink.close()
+        self._attempts += 1
+        delay = self._backoff.next_delay()
+        if delay is None:
+            raise BridgeError(
+                f"Sink {self.name!r} did not recover within its deadline: {error.message}",
+                remedy=error.remedy,
+            ) from error
+        self._log.warning(
+            "sink_retry", error=error.message, attempt=self._attempts, delay_s=round(delay, 3)
+        )
+        self._aborting.wait(delay)
+
+    def _session(self) -> None:
+        """Write until told to end, or until an error."""
+        self._resume_from(self._sink.open(self._source))
+        for batch in self._unsettled:
+            self._write(batch)
+        while not self._aborting.is_set():
+            if self._draining and self.idle:
+                return
+            for batch in self.backlog.take(_BUSY_WAIT_S if self._unsettled else _IDLE_WAIT_S):
+                self._unsettled.append(batch)
+                self._write(batch)
+            if self._unsettled:
+                self._settle(self._sink.poll())
+
+    def _resume_from(self, held: Position | None) -> None:
+        if held is None or (self._durable is not None and held <= self._durable):
+            return
+        if held.commit_lsn > self._horizon:
+            raise GapDetected(
+                f"Sink {self.name!r} already holds events up to {held}, beyond the end of the "
+                f"server's WAL at {format_lsn(self._horizon)}.",
+                remedy="The server was restored to an earlier state; start with --accept-gap, "
+                "or give the sink a new target.",
+            )
+        self._durable = held
+
+    def _write(self, batch: EventBatch) -> None:
+        if self._durable is not None:
+            batch = batch.after(self._durable)
+        if batch.events:
+            self._sink.write(batch)
+
+    def _settle(self, progress: Progress) -> None:
+        for rejection in progress.rejections:
+            self._park(rejection)
+        held = self._durable
+        if progress.durable is not None and (held is None or progress.durable > held):
+            held = self._durable = progress.durable
+            self._backoff.reset()
+            self._attempts = 0
+        settled = None
+        while self._unsettled and held is not None and self._unsettled[0].last <= held:
+            batch = self._unsettled.popleft()
+            settled = batch.last
+            self.backlog.release(batch)
+        if self._unsettled and held is not None and held >= self._unsettled[0].events[0].position:
+            settled = held
+        if settled is not None:
+            self._report_durable(self.name, settled)
+
+    def _park(self, rejection: Rejection) -> None:
+        self._dead_letters.park(
+            self.name, self._find(rejection.position), rejection.reason, self._attempts + 1
+        )
+        self._log.error(
+            "event_dead_lettered", position=str(rejection.position), reason=rejection.reason
+        )
+
+    def _find(self, position: Position) -> CdcEvent:
+        for batch in self._unsettled:
+            if batch.last >= position:
+                for event in batch.events:
+                    if event.position == position:
+                        return event
+        raise InvariantViolated(f"Sink {self.name!r} rejected {position}, which it was not given.")
