@@ -106,7 +106,7 @@ def check_slot(name: str, slot: SlotState, database: str) -> None:
     if slot.two_phase:
         raise EnvironmentProblem(
             f"Slot {name!r} was created with two_phase, which the bridge does not stream.",
-            remedy="Use a slot without two_phase: prepared transactions then come when they commit.",
+            remedy="Use a slot without it: prepared transactions then come when they commit.",
         )
     if slot.wal_status == "lost":
         reason = slot.invalidation_reason or "the WAL it needs was removed"
