@@ -61,7 +61,9 @@ def _generate(relation: Relation) -> Encoder:
     for i, column in enumerate(columns):
         names[f"json{i}"] = to_json(column.form)
     documents = " or ".join(
-        f'v{i} == "null"' for i, c in enumerate(columns) if c.form.form is Form.JSON
+        f'v{i} and v{i}.strip() == "null"'
+        for i, c in enumerate(columns)
+        if c.form.form is Form.JSON
     )
     members = ",".join(
         f"{_literal(encode_basestring(c.name))}:{{{_expression(c, i)}}}"
@@ -99,7 +101,9 @@ def _table_members(relation: Relation) -> str:
 
 def _literal(text: str) -> str:
     """Quote ``text`` for the inside of a single-quoted f-string."""
-    return repr("'" + text)[2:-1].replace("{", "{{").replace("}", "}}")
+    for char, escaped in (("\\", "\\\\"), ("'", "\\'"), ("{", "{{"), ("}", "}}")):
+        text = text.replace(char, escaped)
+    return text
 
 
 def _expression(column: Column, i: int) -> str:
@@ -161,9 +165,12 @@ def _row_json(relation: Relation, row: Texts | None) -> str:
 
 
 def _json_nulls(relation: Relation, member: str, row: Texts | None) -> list[str]:
-    """Name the columns that hold the JSON document ``null``, which looks like SQL's NULL."""
+    """Name the columns that hold the JSON document ``null``, which looks like SQL's NULL.
+
+    A ``json`` keeps the spaces around it.
+    """
     return [
         f"{member}.{c.name}"
         for c, text in zip(relation.columns, row or (), strict=row is not None)
-        if text == "null" and c.form.form is Form.JSON
+        if c.form.form is Form.JSON and text and text.strip() == "null"
     ]
