@@ -1,0 +1,126 @@
+"""The targets that the contract suite of sinks runs on.
+
+A new sink joins with a class here and its line in ``TARGETS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from bridge.core.events import CdcEvent
+from sinks.base import Sink
+from sinks.file import FileConfig, FileSink
+from sinks.stdout import StdoutConfig, StdoutSink
+from tests.fixtures.events import make_event
+from tests.fixtures.faults import FaultySink
+from tests.fixtures.memory_sink import MemorySink, MemoryTarget
+
+
+class SinkTarget(ABC):
+    """A fresh target for one test, the sinks that write to it, and a reader of its own."""
+
+    proves_position: ClassVar[bool]
+    """Whether ``open`` returns the last position that the target holds."""
+
+    poison: ClassVar[CdcEvent | None] = None
+    """An event that this sink can never accept; None if it accepts every event."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.request = request  # the way to the fixtures of servers and directories
+
+    @abstractmethod
+    def sink(self) -> Sink:
+        """Return a new sink that writes to this target."""
+
+    @abstractmethod
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events that the target holds, in order, read without the sink.
+
+        For a target that has no order of its own, sort by position.
+        """
+
+    def close(self) -> None:  # noqa: B027  (few targets need it)
+        """Release what the target itself holds."""
+
+
+class FileTarget(SinkTarget):
+    proves_position = True
+    rotate_bytes: ClassVar[int | None] = None
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        directory: Path = request.getfixturevalue("tmp_path")
+        self.path = directory / "events.jsonl"
+
+    def sink(self) -> Sink:
+        return FileSink(FileConfig(path=str(self.path), rotate_bytes=self.rotate_bytes))
+
+    def events(self) -> list[dict[str, Any]]:
+        rotated = sorted(self.path.parent.glob("events-*.jsonl"))
+        files = [path for path in [*rotated, self.path] if path.exists()]
+        return [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
+
+
+class RotatedFileTarget(FileTarget):
+    rotate_bytes = 2000
+
+
+class StdoutTarget(SinkTarget):
+    proves_position = False
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.path = request.getfixturevalue("tmp_path") / "stdout"
+        self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def sink(self) -> Sink:
+        return StdoutSink(StdoutConfig(), self.descriptor)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_bytes().splitlines()]
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+class RememberingMemory(SinkTarget):
+    proves_position = True
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.target = MemoryTarget()
+
+    def sink(self) -> Sink:
+        return MemorySink(self.target, proves_position=self.proves_position)
+
+    def events(self) -> list[dict[str, Any]]:
+        return self.target.events
+
+
+class ForgetfulMemory(RememberingMemory):
+    proves_position = False
+
+
+class RefusingMemory(RememberingMemory):
+    poison = make_event(0x100000)
+
+    def sink(self) -> Sink:
+        faulty = FaultySink(super().sink())
+        faulty.reject([self.poison.position])
+        return faulty
+
+
+TARGETS = [
+    pytest.param(FileTarget, id="file"),
+    pytest.param(RotatedFileTarget, id="file-rotated"),
+    pytest.param(StdoutTarget, id="stdout"),
+    pytest.param(RememberingMemory, id="memory"),
+    pytest.param(ForgetfulMemory, id="memory-forgetful"),
+    pytest.param(RefusingMemory, id="memory-refusing"),
+]
