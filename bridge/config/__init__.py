@@ -1,0 +1,54 @@
+"""The configuration: its vocabulary (``model``), and how a file becomes a checked ``Config``.
+
+Importing this package costs nothing: what reads files (PyYAML, pydantic) is imported on use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bridge.config.model import (
+    BackpressureConfig,
+    CheckpointConfig,
+    Config,
+    LogConfig,
+    ShutdownConfig,
+    SinkConfig,
+    SlotsConfig,
+    SourceConfig,
+    StateConfig,
+    WalBudgetConfig,
+)
+
+if TYPE_CHECKING:
+    from bridge.config.loading import load_config
+    from bridge.config.printing import json_schema, show
+
+__all__ = [
+    "BackpressureConfig",
+    "CheckpointConfig",
+    "Config",
+    "LogConfig",
+    "ShutdownConfig",
+    "SinkConfig",
+    "SlotsConfig",
+    "SourceConfig",
+    "StateConfig",
+    "WalBudgetConfig",
+    "json_schema",
+    "load_config",
+    "show",
+]
+
+_LAZY = {
+    "load_config": "bridge.config.loading",
+    "json_schema": "bridge.config.printing",
+    "show": "bridge.config.printing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,32 @@
+"""The descriptions of settings, from the ``Attributes`` of their dataclass's docstring."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+_ENTRY = re.compile(r"^    (\w+): (.+)$")
+
+
+def attribute_docs(shape: type) -> dict[str, str]:
+    """Return attribute to description, each as one line."""
+    lines = inspect.cleandoc(shape.__doc__ or "").splitlines()
+    if "Attributes:" not in lines:
+        return {}
+    docs: dict[str, str] = {}
+    name = ""
+    for line in lines[lines.index("Attributes:") + 1 :]:
+        entry = _ENTRY.match(line)
+        if entry:
+            name = entry[1]
+            docs[name] = entry[2].strip()
+        elif line.startswith("     ") and name:
+            docs[name] += f" {line.strip()}"
+        elif line.strip():
+            break
+    return docs
+
+
+def summary(shape: type) -> str:
+    """Return the first line of the docstring."""
+    return inspect.cleandoc(shape.__doc__ or "").partition("\n")[0]

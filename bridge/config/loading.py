@@ -1,0 +1,121 @@
+"""Reads the configuration: file, environment, flags, in rising order of precedence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from bridge.config.document import read_document
+from bridge.config.environment import overlay_environment, put
+from bridge.config.model import Config, SinkConfig
+from bridge.config.problems import ConfigInvalid, Findings, unknown_key
+from bridge.config.sections import SECTIONS, SINK_SETTINGS
+from bridge.config.validation import validate
+from bridge.core.errors import ConfigError
+from sinks.registry import sink_class
+
+
+def load_config(
+    path: str | Path | None,
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Return the checked configuration.
+
+    Args:
+        path: of the YAML file; None to take everything from the environment and the flags.
+        overrides: what the command line says, by path: ``{"log.level": "debug"}``.
+        environ: the environment; that of the process by default.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is wrong; every error is named.
+    """
+    environ = os.environ if environ is None else environ
+    findings = Findings()
+    tree = {} if path is None else read_document(_read(Path(path)), environ, findings)
+    if findings.has(()):  # not YAML at all: everything else would be a consequence
+        raise ConfigInvalid(str(path), findings)
+    overlay_environment(tree, environ, [*SECTIONS, "sinks"], findings)
+    for dotted, value in (overrides or {}).items():
+        put(tree, tuple(dotted.split(".")), value, "from the command line", findings)
+
+    for key in tree:
+        if key not in SECTIONS and key != "sinks":
+            findings.add((key,), unknown_key(key, [*SECTIONS, "sinks"]))
+    sections: dict[str, Any] = {
+        name: validate(shape, tree.get(name), (name,), findings) for name, shape in SECTIONS.items()
+    }
+    sinks = _sinks(tree.get("sinks"), findings)
+    problems = list(findings)
+    if problems:
+        raise ConfigInvalid("The configuration" if path is None else str(path), problems)
+    return Config(sinks=tuple(sinks), **sections)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no configuration file {path}.",
+            remedy="Write one, or name it with --config; docs/configuration.md has an example.",
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration file {path} cannot be read: {error.strerror}.",
+            remedy="Check the path and its permissions.",
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"The configuration file {path} is not UTF-8 (byte {error.start}).",
+            remedy="Save it as UTF-8.",
+        ) from None
+
+
+def _sinks(raw: object, findings: Findings) -> list[SinkConfig]:
+    path = ("sinks",)
+    if raw is None or raw == []:
+        findings.add(path, "at least one sink is needed; the shortest is: sinks: [{type: stdout}]")
+        return []
+    if not isinstance(raw, list):
+        findings.add(path, "has to be a list, each sink after a dash.")
+        return []
+    sinks = [_sink(item, i, findings) for i, item in enumerate(raw)]
+    taken: dict[str, int] = {}
+    for i, sink in enumerate(sinks):
+        if sink is not None and taken.setdefault(sink.name, i) != i:
+            findings.add(
+                ("sinks", i, "name"),
+                f"two sinks are called {sink.name!r} (the other is sinks[{taken[sink.name]}]); "
+                "give each a name of its own.",
+            )
+    return [sink for sink in sinks if sink is not None]
+
+
+def _sink(raw: object, index: int, findings: Findings) -> SinkConfig | None:
+    path = ("sinks", index)
+    if not isinstance(raw, Mapping):
+        findings.add(path, "has to be a section with a type.")
+        return None
+    shared = {key: value for key, value in raw.items() if key in SINK_SETTINGS}
+    own = {key: value for key, value in raw.items() if key not in SINK_SETTINGS}
+    sink = validate(SinkConfig, shared, path, findings)
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        return None
+    try:
+        shape = sink_class(kind).Config
+    except ConfigError as error:
+        findings.add((*path, "type"), str(error))
+        return None
+    known = [*SINK_SETTINGS, *(setting.name for setting in fields(shape))]
+    for key in own:
+        if key not in known:
+            findings.add((*path, key), unknown_key(key, known))
+    settings = validate(shape, own, path, findings)
+    if sink is None or settings is None:
+        return None
+    return replace(sink, name=sink.name or sink.type, settings=settings)
