@@ -1,8 +1,8 @@
 """What a failure of the server means for the operator: from SQLSTATE to the error tree.
 
 A server's reply carries an SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-A connection that was refused does not: libpq hands over only the text. So the table below matches
-on either, the first line that fits wins, and texts only refine what a code already says.
+A connection that was refused does not: libpq hands over only the text. So there are two tables; in
+each the first line that fits wins, and where there is a code, a text only refines what it says.
 """
 
 from __future__ import annotations
@@ -63,17 +63,14 @@ class _Rule:
         return not self.text or re.search(self.text, message, re.IGNORECASE) is not None
 
 
+# Without an SQLSTATE: a connection that was refused or lost.
 _CONNECTING: tuple[_Rule, ...] = (
     _Rule((), r"unsupported startup parameter|bouncer|Tenant or user not found", _Class.STOP,
           "this looks like a connection pooler, which does not pass replication on",
           POOLER_REMEDY),
-    _Rule(("57P03",), "", _Class.RETRY,
-          "the server is starting up, shutting down or recovering"),
     _Rule((), r"database system is (starting up|shutting down|in recovery|not yet accepting)"
               r"|not accepting connections", _Class.RETRY,
           "the server is starting up, shutting down or recovering"),
-    _Rule(("28P01",), "", _Class.RETRY_ONCE_REACHED,
-          "the server refuses the password", "Check the user and password in `source.dsn`."),
     _Rule((), r"password authentication failed|no password supplied", _Class.RETRY_ONCE_REACHED,
           "the server refuses the password", "Check the user and password in `source.dsn`."),
     _Rule((), r"no pg_hba\.conf entry|pg_hba\.conf rejects", _Class.RETRY_ONCE_REACHED,
@@ -83,9 +80,6 @@ _CONNECTING: tuple[_Rule, ...] = (
           "keyword `replication`."),
     _Rule((), r'role "[^"]*" does not exist', _Class.RETRY_ONCE_REACHED,
           "", "Check the user in `source.dsn`."),
-    _Rule(("28",), "", _Class.RETRY_ONCE_REACHED,
-          "the server refuses this user", "Check the user in `source.dsn`, and pg_hba.conf."),
-    _Rule(("3D000",), "", _Class.RETRY_ONCE_REACHED, "", "Check the database in `source.dsn`."),
     _Rule((), r'database "[^"]*" does not exist', _Class.RETRY_ONCE_REACHED,
           "", "Check the database in `source.dsn`."),
     _Rule((), r"server does not support SSL", _Class.RETRY_ONCE_REACHED,
@@ -109,12 +103,17 @@ _CONNECTING: tuple[_Rule, ...] = (
           "Check the host and port in `source.dsn`, and that the server is up."),
 )  # fmt: skip
 
+# With one: the server's reply to a command.
 _ANSWERED: tuple[_Rule, ...] = (
     _Rule(("55006",), "", _Class.BUSY, "another process is using the slot",
           "Stop that process, or let this one wait as a standby."),
     _Rule(("57P01", "57P02", "57P03", "57P05"), "", _Class.RETRY,
           "the server ended the connection"),
     _Rule(("57P04", "3D000"), "", _Class.STOP, "the database does not exist"),
+    _Rule(("28P01",), "", _Class.RETRY_ONCE_REACHED,
+          "the server refuses the password", "Check the user and password in `source.dsn`."),
+    _Rule(("28",), "", _Class.RETRY_ONCE_REACHED,
+          "the server refuses this user", "Check the user in `source.dsn`, and pg_hba.conf."),
     _Rule(("57014",), "", _Class.RETRY, "the command was cancelled"),
 
     _Rule(("55000",), r"wal_level", _Class.STOP,
