@@ -1,0 +1,2 @@
+DELETE FROM sink_position
+WHERE slot = :slot
