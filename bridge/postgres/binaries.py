@@ -48,10 +48,6 @@ class PostgresBinaries:
     version: str
     origin: str
 
-    def program(self, name: str) -> str:
-        """Return the path of a program that every server installation has."""
-        return str(self.bindir / name)
-
     def tool(self, name: str) -> Path | None:
         """Return the path of a client program, such as ``pg_recvlogical`` or ``pgbench``.
 

@@ -127,8 +127,9 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int | None:
         """The process id of the postmaster, None while the server is down."""
-        running = self._postmaster is not None and self._postmaster.poll() is None
-        return self._postmaster.pid if self._postmaster is not None and running else None
+        if self._postmaster is None or self._postmaster.poll() is not None:
+            return None
+        return self._postmaster.pid
 
     def dsn(self, dbname: str = "postgres", user: str = "postgres", **extra: Any) -> str:
         """Return a libpq connection string; ``extra`` adds to its parameters or replaces them."""
@@ -208,7 +209,8 @@ class EmbeddedPostgres:
         return self._base
 
     def _create(self) -> None:
-        self._base = base = Path(tempfile.mkdtemp(prefix="pgbridge-", dir=self._parent_dir))
+        made_in = self._parent_dir.absolute() if self._parent_dir is not None else None
+        self._base = base = Path(tempfile.mkdtemp(prefix="pgbridge-", dir=made_in))
         atexit.register(self.stop)
         if self._port is None and self._listen:
             self._port = _free_port()
