@@ -77,8 +77,8 @@ def test_there_are_values_of_every_built_in_type_that_can_be_read() -> None:
             binary_to_text(oid, TYPES)
         except EnvironmentProblem:
             continue
-        # The XML type is left to the integration tests: the server of version 18 had none.
-        assert info.name in known or info.name.endswith("xml"), info
+        # The server that gave the values had no XML: left to the integration tests.
+        assert info.kind == "array" or info.name == "xml" or info.name in known, info
 
 
 def sized(data: bytes) -> bytes:
