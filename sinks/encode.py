@@ -69,6 +69,8 @@ def _generate(relation: Relation) -> Encoder:
         f"{_literal(encode_basestring(c.name))}:{{{_expression(c, i)}}}"
         for i, c in enumerate(columns)
     )
+    # Only a message can have the ordinal -1.
+    ordinal = "event.ordinal & 0xFFFFFFFF" if relation.schema is None else "event.ordinal"
     source = "\n".join(
         [
             "def encode(event):",
@@ -78,7 +80,8 @@ def _generate(relation: Relation) -> Encoder:
             f"    {''.join(f'v{i}, ' for i in range(len(columns)))} = row",
             f"    if {documents}:\n        return encode_any(event)" if documents else "",
             "    return (",
-            """        f'{{"type":"cdc_event",{event.transaction.json}{event.ordinal:08x}",'""",
+            """        f'{{"type":"cdc_event",{event.transaction.json}'""",
+            f"""        f'{{{ordinal}:08x}}",'""",
             "        " + repr('"operation":"'),
             """        f'{event.operation}'""",
             "        " + repr(_table_members(relation)),

@@ -18,6 +18,7 @@ from tests.fixtures.events import (
     as_json,
     make_batch,
     make_event,
+    make_message,
     make_relation,
     many_transactions,
     positions,
@@ -162,8 +163,7 @@ def test_every_kind_of_event_arrives(target: SinkTarget, sink: Sink) -> None:
         make_event(0x1000, 1, row=("1", None), old=("1", "{}"), operation=Operation.UPDATE,
                    relation=relation),
         make_event(0x1000, 2, old=("1", None), operation=Operation.DELETE, relation=relation),
-        make_event(0x2000, -1, row=("9", "[1.50]"), operation=Operation.MESSAGE,
-                   relation=relation),
+        make_message(0x2000, content="two\nlines"),
     ]  # fmt: skip
     batch = EventBatch(kinds)
     sink.write(batch)
