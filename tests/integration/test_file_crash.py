@@ -1,0 +1,105 @@
+"""The file sink in a process of its own, killed at random moments and held to a size limit."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from bridge.core.events import Position
+from sinks.file import FileConfig, FileSink
+from tests.fixtures.events import SOURCE
+from tests.fixtures.waiting import eventually
+
+EVENTS_PER_BATCH = 7
+
+WRITER = """
+import sys
+from sinks.file import FileConfig, FileSink
+from tests.fixtures.events import SOURCE, make_batch
+
+sink = FileSink(FileConfig(path=sys.argv[1], rotate_bytes=int(sys.argv[2]) or None))
+held = sink.open(SOURCE)
+count = held.ordinal + 1 if held else 0
+while True:
+    batch = make_batch(*((0x1000, n) for n in range(count, count + 7)), names=["x" * 3000])
+    count += 7
+    sink.write(batch)
+    if count % 3 == 0:
+        print(sink.poll().durable.ordinal, flush=True)
+"""
+
+
+def start(path: Path, rotate_bytes: int = 0, limit: int | None = None) -> subprocess.Popen[str]:
+    def restrict() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), str(rotate_bytes)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        preexec_fn=restrict,
+    )
+
+
+def total_size(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.iterdir())
+
+
+def test_kill_at_any_moment_loses_repeats_and_tears_nothing(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    path = tmp_path / "events.jsonl"
+    durable = -1
+    for round_number in range(8):
+        size = total_size(tmp_path)
+        enough = size + choose.randrange(1, 400_000)
+        process = start(path, rotate_bytes=choose.choice([0, 50_000]))
+        eventually(
+            lambda enough=enough: total_size(tmp_path) >= enough,
+            message="the writer has written",
+            ignoring=(FileNotFoundError,),
+        )
+        process.kill()
+        reported, errors = process.communicate()
+        assert errors == "", round_number
+        durable = max([durable, *map(int, reported.split())])
+    sink = FileSink(FileConfig(path=str(path)))
+    last = sink.open(SOURCE)
+    sink.close()
+    files = [*sorted(tmp_path.glob("events-*.jsonl")), path]
+    lines = [line for file in files for line in file.read_bytes().split(b"\n")[:-1]]
+    ordinals = [json.loads(line)["ordinal"] for line in lines]
+    assert ordinals == list(range(len(ordinals)))
+    assert last == Position(0x1000, len(ordinals) - 1)
+    assert len(ordinals) > durable
+
+
+def test_a_size_limit_of_the_process_stops_it_with_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    process = start(path, limit=100_000)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "EnvironmentProblem" in errors
+    assert "File too large" in errors
+    lines = path.read_bytes().split(b"\n")
+    assert lines.pop() == b""
+    assert [json.loads(line)["ordinal"] for line in lines] == list(range(len(lines)))
+    assert len(lines) % EVENTS_PER_BATCH == 0
+
+
+def test_another_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    sink = FileSink(FileConfig(path=str(path)))
+    sink.open(SOURCE)
+    _, errors = start(path).communicate(timeout=30)
+    sink.close()
+    assert "EnvironmentProblem: Another process" in errors
+    assert path.read_bytes() == b""
