@@ -1,0 +1,3 @@
+SELECT native, portable
+FROM dead_letter
+WHERE id = :id

@@ -1,0 +1,3 @@
+UPDATE dead_letter
+SET replayed_at = :replayed_at
+WHERE id = :id
