@@ -43,7 +43,8 @@ class RowDecoders:
     """The decode functions of one relation: ``insert``, ``update`` and ``delete``.
 
     Each raises ``Malformed``, ``IndexError``, ``struct.error`` or ``UnicodeDecodeError`` on a
-    frame that does not hold a row of the relation, never anything else.
+    frame that does not hold a row of the relation; ``DecodeError`` or ``EnvironmentProblem`` on a
+    binary value that cannot be read.
 
     Args:
         relation: whose rows these are.

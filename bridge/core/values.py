@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
 from json.encoder import encode_basestring
 from typing import Literal, TypeAlias
 
 from bridge.core.arrays import ArrayItems, parse_array
+from bridge.core.errors import DecodeError
 from bridge.core.types import TypeInfo
 
 Value: TypeAlias = "None | bool | int | float | Decimal | str | list[Value]"
@@ -183,12 +184,23 @@ def _timestamp(text: str) -> str:
     return timestamp_json(text)[1:-1]
 
 
+def _number(convert: Callable[[str], int | float | Decimal]) -> Callable[[str], Value]:
+    def number(text: str) -> Value:
+        try:
+            return convert(text)
+        except (ValueError, InvalidOperation):
+            # Without the cause: it quotes the value.
+            raise DecodeError("not a number", offset=0, context="column value") from None
+
+    return number
+
+
 _TO_PYTHON: dict[Form, Callable[[str], Value]] = {
-    Form.INTEGER: int,
-    Form.INTEGER_TEXT: int,
-    Form.FLOAT: float,
-    Form.DECIMAL: Decimal,
-    Form.DECIMAL_TEXT: Decimal,
+    Form.INTEGER: _number(int),
+    Form.INTEGER_TEXT: _number(int),
+    Form.FLOAT: _number(float),
+    Form.DECIMAL: _number(Decimal),
+    Form.DECIMAL_TEXT: _number(Decimal),
     Form.BOOLEAN: lambda text: text == "t",
     Form.TIMESTAMP: _timestamp,
 }

@@ -97,6 +97,7 @@ class ReplicationStream:
         self._connection = connection
         self._pgconn = connection.pgconn
         self._options = options
+        self._status_interval_s = options.status_interval_s
         self._monotonic = monotonic
         self._now = now
         self._broken: BridgeError | None = None
@@ -131,17 +132,26 @@ class ReplicationStream:
                     remedy="Set source.binary to false, or use PostgreSQL 14 or newer.",
                 )
             options.append("binary 'true'")
+        self._limit_status_interval()
         command = (
             f'START_REPLICATION SLOT "{self._options.slot}" LOGICAL 0/0 ({", ".join(options)})'
         )
+        result = self._execute(command)
+        if result.status != pq.ExecStatus.COPY_BOTH:
+            raise explain(error_from_result(result), doing=f"starting slot {self._options.slot!r}")
+
+    def _limit_status_interval(self) -> None:
+        """Stay well within the patience of the server (``wal_sender_timeout``)."""
+        result = self._execute("SHOW wal_sender_timeout")
+        timeout_s = _duration_s((result.get_value(0, 0) or b"0").decode())
+        if timeout_s:
+            self._status_interval_s = min(self._status_interval_s, timeout_s / 4)
+
+    def _execute(self, command: str) -> pq.abc.PGresult:
         try:
-            result = self._pgconn.exec_(command.encode())
+            return self._pgconn.exec_(command.encode())
         except psycopg.Error as error:
             raise explain(error, doing="starting the stream") from error
-        if result.status != pq.ExecStatus.COPY_BOTH:
-            raise explain(
-                error_from_result(result), doing=f"starting slot {self._options.slot!r}"
-            )
 
     def read(self, timeout_s: float) -> Received:
         """Return what is at hand, waiting at most ``timeout_s`` seconds for the first of it.
@@ -231,7 +241,7 @@ class ReplicationStream:
             Whether a message was sent.
         """
         now = self._monotonic()
-        due = now - self._status_at >= self._options.status_interval_s
+        due = now - self._status_at >= self._status_interval_s
         wanted = self._reply_wanted and now - self._status_at >= _ANSWER_INTERVAL_S
         if not (due or wanted or flush > self._flush):
             return False
@@ -249,7 +259,7 @@ class ReplicationStream:
 
     def seconds_to_status(self) -> float:
         """How long ``read`` may wait without making a status update late."""
-        interval = _ANSWER_INTERVAL_S if self._reply_wanted else self._options.status_interval_s
+        interval = _ANSWER_INTERVAL_S if self._reply_wanted else self._status_interval_s
         return max(0.0, self._status_at + interval - self._monotonic())
 
     def close(self) -> None:
@@ -270,9 +280,7 @@ class ReplicationStream:
 
     def _check_silence(self) -> None:
         if self._monotonic() - self._heard_at > self._options.silence_s:
-            raise Transient(
-                f"The server has been silent for {self._options.silence_s:g} seconds."
-            )
+            raise Transient(f"The server has been silent for {self._options.silence_s:g} seconds.")
 
     def _ending(self) -> BridgeError:
         """Say why the server ended the stream."""
@@ -295,3 +303,12 @@ class ReplicationStream:
     def _publication_names(self) -> str:
         quoted = '"' + self._options.publication.replace('"', '""') + '"'
         return "'" + quoted.replace("'", "''") + "'"
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _duration_s(text: str) -> float:
+    """Read a duration as the server shows it: ``1min``, ``2s``, ``0``."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return float(digits) * _UNITS.get(text[len(digits) :], 0.001)

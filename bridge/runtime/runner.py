@@ -82,7 +82,6 @@ class Runner:
     """Moves events from the stream to the sinks until told to stop.
 
     Args:
-        connect: opens the stream; raises ``Transient`` while the server is away.
         decoder: for the stream.
         ledger: not started yet.
         workers: one for each sink, not started yet.
@@ -96,7 +95,6 @@ class Runner:
     def __init__(
         self,
         *,
-        connect: Callable[[], Stream],
         decoder: Decoder,
         ledger: Ledger,
         workers: Sequence[SinkWorker],
@@ -106,7 +104,6 @@ class Runner:
         limits: RunnerLimits,
         monotonic: Callable[[], float],
     ) -> None:
-        self._connect = connect
         self._decoder = decoder
         self._ledger = ledger
         self._workers = workers
@@ -118,6 +115,7 @@ class Runner:
         self._stream: Stream | None = None
         self._stopping = Event()
         self._failure: Exception | None = None
+        self._closed = False
         self.streaming = False
         """Whether the stream is connected and read."""
         self.events = 0
@@ -166,15 +164,22 @@ class Runner:
         self._raise_failure()
         return not self._stopping.is_set()
 
-    def run(self) -> None:
+    def deliver(self, batch: EventBatch) -> None:
+        """Hand out events that do not come from the stream."""
+        self._hand_out(batch, open_transaction=False)
+
+    def run(self, connect: Callable[[], Stream]) -> None:
         """Stream until ``stop`` is called, reconnecting as often as needed.
+
+        Args:
+            connect: opens the stream; raises ``Transient`` while the server is away.
 
         Raises:
             BridgeError: the bridge cannot go on. What is durable was saved.
         """
         while not self._stopping.is_set():
             try:
-                self._stream = self._connect()
+                self._stream = connect()
                 log.info("stream_started", resume=str(self._ledger.handed or self._resume))
                 self._pump(self._stream)
             except BacklogFull as full:
@@ -192,7 +197,13 @@ class Runner:
         self._raise_failure()
 
     def close(self) -> None:
-        """Finish: drain the sinks, save, confirm. To be called after ``run``, also after errors."""
+        """Finish: drain the sinks, save, confirm. To be called after ``run``, also after errors.
+
+        Does nothing the second time.
+        """
+        if self._closed:
+            return
+        self._closed = True
         drain_s = 0.0 if self._failure is not None else self._limits.drain_s
         drained = self._drain(drain_s)
         self._ledger.close()
