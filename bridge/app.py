@@ -1,0 +1,163 @@
+"""The composition root: the one place that knows every part, and in which order they start and end.
+
+A run is one or more *generations*. A generation asks the server and the checkpoint how to start,
+builds the pipeline for that, and lasts until a stop or an error; the runner survives lost
+connections by itself. Only an outage during the start itself makes a new generation.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from threading import Event
+
+import structlog
+
+from bridge.config import Config
+from bridge.core.errors import BridgeError, Transient
+from bridge.core.lsn import Lsn
+from bridge.core.retry import RetryPolicy
+from bridge.pipeline import Pipeline
+from bridge.postgres.catalog import Catalog
+from bridge.postgres.connection import Database
+from bridge.postgres.lease import Lease
+from bridge.postgres.publications import Publications
+from bridge.postgres.slots import ReplicationConfig, ReplicationSlotManager
+from bridge.runtime.retry import Backoff
+from bridge.runtime.state import StateStore
+from bridge.starting import Starter
+from bridge.streaming import Connector
+from bridge.watching import SlotGivenUp, Watch
+
+log = structlog.get_logger()
+
+_STANDBY_WAIT_S = 1.0
+_CONFIRM_WAIT_S = 3.0
+
+
+class Bridge:
+    """A configured bridge.
+
+    Args:
+        config: validated.
+        accept_gap: go on although changes between the checkpoint and the slot are lost.
+    """
+
+    def __init__(self, config: Config, *, accept_gap: bool = False) -> None:
+        self._config = config
+        self._accept_gap = accept_gap
+        self._stopping = Event()
+        self._pipeline: Pipeline | None = None
+        source = config.source
+        instance = source.instance or socket.gethostname()
+        name = f"pgbridge/{source.slot}/{instance}"
+        self._database = Database(source.dsn, application_name=name)
+        self._sql = (
+            Database(source.sql_dsn, application_name=name) if source.sql_dsn else (self._database)
+        )
+
+    def stop(self) -> None:
+        """Ask for an orderly end. Safe from any thread and from a signal handler."""
+        self._stopping.set()
+        pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.stop()
+
+    def run(self) -> None:
+        """Run until ``stop``, or until the snapshot is done if that is all that was asked for.
+
+        Raises:
+            BridgeError: the bridge cannot go on. What is durable was saved.
+        """
+        config = self._config
+        backoff = Backoff(RetryPolicy())
+        with ExitStack() as stack:
+            lease = stack.enter_context(Lease(self._sql, config.source.slot))
+            if not self._wait_for(lease):
+                return
+            store = stack.enter_context(StateStore(config.state.dir))
+            while not self._stopping.is_set():
+                try:
+                    self._generation(store, lease)
+                    return
+                except Transient as error:
+                    delay = backoff.next_delay() or 0.0
+                    log.warning("start_retry", error=error.message, delay_s=round(delay, 3))
+                    self._stopping.wait(delay)
+
+    def _wait_for(self, lease: Lease) -> bool:
+        """Be a hot standby until the slot is free. Returns False if a stop came first."""
+        waiting = False
+        while not self._stopping.is_set():
+            if lease.try_acquire():
+                return True
+            if not waiting:
+                log.info("standby", slot=self._config.source.slot, reason="lease held elsewhere")
+                waiting = True
+            self._stopping.wait(_STANDBY_WAIT_S)
+        return False
+
+    def _generation(self, store: StateStore, lease: Lease) -> None:
+        config = self._config
+        slots = ReplicationSlotManager(
+            ReplicationConfig(
+                max_slots=config.slots.max_slots,
+                stale_threshold_seconds=config.slots.stale_threshold_seconds,
+                auto_cleanup=config.slots.auto_cleanup,
+                max_lag=config.slots.max_lag_bytes,
+            ),
+            self._sql,
+        )
+        starter = Starter(config, self._database, self._sql, slots, store)
+        if config.slots.auto_cleanup:
+            slots.cleanup_stale_slots()
+        with ExitStack() as first_start:
+            point = first_start.enter_context(starter.start(accept_gap=self._accept_gap))
+            pipeline = self._pipeline = Pipeline(config, store, point, Catalog(self._sql))
+            connect = Connector(
+                config.source,
+                self._database,
+                slots,
+                lease,
+                point.server,
+                confirmed=pipeline.confirmed,
+                wakeup=pipeline.wakeup.fileno(),
+            )
+            watch = Watch(
+                config,
+                lease,
+                slots,
+                Publications(self._sql),
+                failed=pipeline.fail,
+                holders=pipeline.holders,
+            )
+            try:
+                with watch:
+                    if self._stopping.is_set() or not pipeline.deliver_first(point):
+                        return
+                    first_start.close()  # what was needed for the snapshot
+                    if config.source.snapshot != "only":
+                        pipeline.stream(connect)
+            except SlotGivenUp:
+                pipeline.close()
+                slots.drop_slot(config.source.slot)
+                raise
+            finally:
+                self._pipeline = None
+                pipeline.close()
+            _wait_until_confirmed(slots, config.source.slot, pipeline.confirmed())
+
+
+def _wait_until_confirmed(slots: ReplicationSlotManager, name: str, confirmed: Lsn) -> None:
+    """Give the server a moment to take in the last status: the next start then repeats nothing."""
+    deadline = time.monotonic() + _CONFIRM_WAIT_S
+    pause = Event()
+    try:
+        while time.monotonic() < deadline:
+            slot = slots.get_slot(name)
+            if slot is None or (slot.confirmed_flush_lsn or 0) >= confirmed:
+                return
+            pause.wait(0.05)
+    except BridgeError as error:
+        log.warning("final_status_unknown", error=error.message)

@@ -1,0 +1,266 @@
+"""From the slot, the publication and the checkpoint to the point where the stream begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bridge.config import Config
+from bridge.core.continuity import (
+    Checkpoint,
+    Phase,
+    Server,
+    SlotState,
+    Start,
+    check_slot,
+    decide_start,
+)
+from bridge.core.errors import EnvironmentProblem, GapDetected
+from bridge.core.events import Position, Source
+from bridge.core.lsn import Lsn, format_lsn
+from bridge.postgres.connection import Database
+from bridge.postgres.publications import Publications
+from bridge.postgres.slots import CreatedSlot, ReplicationSlot, ReplicationSlotManager
+from bridge.postgres.snapshot import Snapshot
+from bridge.runtime.state import StateStore
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPoint:
+    """Where the stream begins.
+
+    Attributes:
+        server: which one answers.
+        checkpoint: the one to go on from.
+        confirmed: where the slot stands.
+        resume: position up to which every sink holds the events; None to deliver all.
+        gap_from: where the last run had ended, if changes since then are lost and accepted.
+        snapshot: of the existing rows, to be delivered first; None if there is none to deliver.
+    """
+
+    server: Server
+    checkpoint: Checkpoint
+    confirmed: Lsn
+    resume: Position | None = None
+    gap_from: Lsn | None = None
+    snapshot: Snapshot | None = None
+
+    @property
+    def source(self) -> Source:
+        """The identity of the database, for the events."""
+        return Source(self.server.system_identifier, self.server.database)
+
+
+class Starter:
+    """Makes a start: the first one, or one that goes on.
+
+    Args:
+        config: the configuration.
+        database: the source, for replication.
+        sql: the source, for SQL.
+        slots: of the server.
+        store: of the checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        database: Database,
+        sql: Database,
+        slots: ReplicationSlotManager,
+        store: StateStore,
+    ) -> None:
+        self._config = config
+        self._database = database
+        self._sql = sql
+        self._slots = slots
+        self._store = store
+
+    @contextmanager
+    def start(self, *, accept_gap: bool) -> Iterator[StartPoint]:
+        """Find the point to start from, creating publication and slot on the first start.
+
+        The context holds what the snapshot needs; leave it when the snapshot is delivered.
+
+        Raises:
+            EnvironmentProblem: the server, the slot or the publication cannot be used.
+            GapDetected: changes would be skipped, and that was not accepted.
+            Transient: the server is away.
+        """
+        server = self.identify()
+        if self._config.source.snapshot == "only":
+            with self._snapshot_only(server) as point:
+                yield point
+            return
+        checkpoint = self._store.load_checkpoint(self._config.source.slot)
+        slot = self._slots.get_slot(self._config.source.slot)
+        gap_from: Lsn | None = None
+        try:
+            start = self._decide(checkpoint, slot, server)
+        except GapDetected as gap:
+            if not accept_gap or checkpoint is None:
+                raise
+            gap_from = checkpoint.confirmed
+            log.warning("gap_accepted", reason=gap.message, since=format_lsn(gap_from))
+            checkpoint, start = None, Start.FIRST if slot is None else Start.ADOPT
+        self._prepare_publication()
+        log.info("starting", how=start.value, slot=self._config.source.slot)
+        if start in (Start.FIRST, Start.AGAIN):
+            if start is Start.AGAIN and slot is not None:
+                self._slots.drop_slot(slot.name)
+            with self._first(server, gap_from) as point:
+                yield point
+            return
+        assert slot is not None
+        if start is Start.ADOPT and self._config.source.snapshot == "initial" and gap_from is None:
+            log.warning("snapshot_skipped", reason="the slot was made before the first start")
+        confirmed = slot.confirmed_flush_lsn or 0
+        if checkpoint is None:
+            checkpoint = self._checkpoint(server, Phase.STREAMING, confirmed)
+        elif checkpoint.timeline != server.timeline:
+            # After a failover positions may mean other events than before: rather repeat some.
+            log.warning("timeline_changed", before=checkpoint.timeline, now=server.timeline)
+            checkpoint = replace(checkpoint, timeline=server.timeline, positions={})
+        yield StartPoint(
+            server=server,
+            checkpoint=checkpoint,
+            confirmed=confirmed,
+            resume=self._resume(checkpoint),
+            gap_from=gap_from,
+        )
+
+    def identify(self) -> Server:
+        """Return which server answers."""
+        found = self._database.identify()
+        return Server(
+            system_identifier=found.system_identifier,
+            timeline=found.timeline,
+            wal_lsn=found.wal_lsn,
+            database=found.database,
+        )
+
+    def _decide(
+        self, checkpoint: Checkpoint | None, slot: ReplicationSlot | None, server: Server
+    ) -> Start:
+        source = self._config.source
+        state = None if slot is None else slot_state(slot)
+        if state is not None:
+            check_slot(source.slot, state, server.database)
+        return decide_start(
+            checkpoint, state, server, slot_name=source.slot, publication=source.publication
+        )
+
+    def _prepare_publication(self) -> None:
+        """Publications come before slots: a slot only knows those that existed before it."""
+        source = self._config.source
+        publications = Publications(self._sql)
+        publications.ensure(source.publication, source.tables)
+
+    @contextmanager
+    def _first(self, server: Server, gap_from: Lsn | None) -> Iterator[StartPoint]:
+        source = self._config.source
+        self._store.save_checkpoint(self._checkpoint(server, Phase.CREATING, 0))
+        connection = self._database.connect_replication()
+        snapshot: Snapshot | None = None
+        try:
+            created = self._slots.create_slot_with_snapshot(
+                connection,
+                source.slot,
+                failover=source.failover,
+                timeout_seconds=source.create_slot_timeout_seconds,
+            )
+            log.info("slot_created", slot=source.slot, lsn=format_lsn(created.consistent_point))
+            checkpoint = self._checkpoint(server, Phase.SNAPSHOT, created.consistent_point)
+            self._store.save_checkpoint(checkpoint)
+            if source.snapshot != "never" and gap_from is None:
+                snapshot = self._open_snapshot(server, created)
+            yield StartPoint(
+                server=server,
+                checkpoint=checkpoint,
+                confirmed=created.consistent_point,
+                gap_from=gap_from,
+                snapshot=snapshot,
+            )
+        finally:
+            if snapshot is not None:
+                snapshot.close()
+            connection.close()
+
+    @contextmanager
+    def _snapshot_only(self, server: Server) -> Iterator[StartPoint]:
+        """Read the rows once, with a slot that ends with its session. Nothing is remembered."""
+        source = self._config.source
+        self._prepare_publication()
+        name = f"{source.slot[:50]}_snapshot"
+        connection = self._database.connect_replication()
+        try:
+            created = self._slots.create_slot_with_snapshot(
+                connection,
+                name,
+                temporary=True,
+                timeout_seconds=source.create_slot_timeout_seconds,
+            )
+            checkpoint = self._checkpoint(server, Phase.SNAPSHOT, created.consistent_point)
+            snapshot = self._open_snapshot(server, created)
+            try:
+                yield StartPoint(
+                    server=server,
+                    checkpoint=replace(checkpoint, slot=name),
+                    confirmed=created.consistent_point,
+                    snapshot=snapshot,
+                )
+            finally:
+                snapshot.close()
+        finally:
+            connection.close()
+
+    def _open_snapshot(self, server: Server, created: CreatedSlot) -> Snapshot:
+        slot = self._slots.get_slot(created.name)
+        if slot is None or slot.restart_lsn is None:
+            raise EnvironmentProblem(f"Slot {created.name!r} vanished right after its creation.")
+        return Snapshot(
+            self._sql,
+            created.snapshot_name,
+            source=Source(server.system_identifier, server.database),
+            style=self._config.values,
+            lsn=created.consistent_point,
+            # The slot decodes from here on, and streams commits from the consistent point on: so
+            # this lies before every commit of the stream and belongs to no other start.
+            base_lsn=slot.restart_lsn,
+            timestamp=int(time.time() * 1_000_000),
+        )
+
+    def _checkpoint(self, server: Server, phase: Phase, confirmed: Lsn) -> Checkpoint:
+        return Checkpoint(
+            system_identifier=server.system_identifier,
+            timeline=server.timeline,
+            database=server.database,
+            slot=self._config.source.slot,
+            publication=self._config.source.publication,
+            phase=phase,
+            confirmed=confirmed,
+        )
+
+    def _resume(self, checkpoint: Checkpoint) -> Position | None:
+        """The position of the sink that is furthest behind; a new sink gets all there is."""
+        positions = [checkpoint.positions.get(sink.name) for sink in self._config.sinks]
+        known = [position for position in positions if position is not None]
+        return min(known) if len(known) == len(positions) else None
+
+
+def slot_state(slot: ReplicationSlot) -> SlotState:
+    """Return what continuity needs to know of a slot."""
+    return SlotState(
+        plugin=slot.plugin,
+        database=slot.database,
+        confirmed=slot.confirmed_flush_lsn,
+        wal_status=slot.wal_status,
+        invalidation_reason=slot.invalidation_reason,
+        two_phase=bool(slot.two_phase),
+    )
