@@ -38,6 +38,9 @@ _PINNED: Final = {
 }
 """Settings that change how a value looks as text."""
 
+_WHOLE_ROWS: Final = {"row_security": "off"}
+"""A policy that hides rows from us is an error then, instead of a snapshot without those rows."""
+
 _UNLIMITED: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _UNLIMITED_SINCE: Final = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 """A role's limits for the application's sessions would end a snapshot, a lease or a stream."""
@@ -175,7 +178,7 @@ class Database:
             connection.close()
 
     def _open(self, settings: dict[str, str], **parameters: str) -> Connection:
-        wanted = {**_PINNED, **dict.fromkeys(_UNLIMITED, "0"), **settings}
+        wanted = {**_PINNED, **_WHOLE_ROWS, **dict.fromkeys(_UNLIMITED, "0"), **settings}
         pins = " ".join(f"-c {name}={_escaped(value)}" for name, value in wanted.items())
         try:
             connection = psycopg.connect(

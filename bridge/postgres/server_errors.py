@@ -158,6 +158,9 @@ _ANSWERED: tuple[_Rule, ...] = (
           "Add it to output_plugin_libraries in postgresql.conf and reload."),
     _Rule(("42501",), r"replication", _Class.STOP,
           "this role may not use replication", _REPLICATION_REMEDY),
+    _Rule(("42501",), r"row-level security", _Class.STOP,
+          "a row-level security policy would hide rows",
+          "As a superuser run: ALTER ROLE <role> BYPASSRLS; (the stream sends all rows anyway)."),
     _Rule(("42501",), r"owner of", _Class.STOP, "",
           "A publication takes only tables of its owner: run this as the tables' owner, or let an "
           "administrator create the publication and leave `source.tables` out."),
