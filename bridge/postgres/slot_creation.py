@@ -134,6 +134,7 @@ def create_with_snapshot(
     name: str,
     *,
     plugin: str,
+    temporary: bool,
     two_phase: bool,
     failover: bool,
     deadline: SlotDeadline,
@@ -148,7 +149,8 @@ def create_with_snapshot(
     """
     major = connection.info.server_version // 10000
     _check_support(major, two_phase=two_phase, failover=failover)
-    command = f"CREATE_REPLICATION_SLOT {_quoted(name)} LOGICAL {_quoted(plugin)}"
+    kind = "TEMPORARY LOGICAL" if temporary else "LOGICAL"
+    command = f"CREATE_REPLICATION_SLOT {_quoted(name)} {kind} {_quoted(plugin)}"
     if major >= 15:
         options = ["SNAPSHOT 'export'"]
         options += ["TWO_PHASE true"] * two_phase + ["FAILOVER true"] * failover

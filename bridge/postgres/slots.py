@@ -158,7 +158,8 @@ class ReplicationSlotManager:
         finally:
             if not temporary:
                 session.close()
-        self._owned.add(self._key(name))
+        if not temporary:
+            self._owned.add(self._key(name))
         slot = self.get_slot(name)
         if slot is None:
             raise _missing(name)
@@ -172,6 +173,7 @@ class ReplicationSlotManager:
         *,
         failover: bool = False,
         two_phase: bool = False,
+        temporary: bool = False,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         on_blocked: OnBlocked | None = None,
     ) -> CreatedSlot:
@@ -179,7 +181,7 @@ class ReplicationSlotManager:
 
         Args:
             replication: made by ``Database.connect_replication``. The snapshot is gone with its
-                next command and when it is closed.
+                next command, and with it, as is a temporary slot.
 
         The rest is as for ``create_slot``.
         """
@@ -188,11 +190,13 @@ class ReplicationSlotManager:
             replication,
             name,
             plugin=plugin,
+            temporary=temporary,
             two_phase=two_phase,
             failover=failover,
             deadline=SlotDeadline(self._database, timeout_seconds, on_blocked),
         )
-        self._owned.add(self._key(name))
+        if not temporary:
+            self._owned.add(self._key(name))
         return created
 
     def advance_slot(self, name: str, lsn: Lsn | str) -> Lsn:

@@ -258,6 +258,19 @@ def test_the_exported_snapshot_shows_the_rows_as_of_the_slot(database: FreshData
     assert slot.created_by_us
 
 
+def test_a_temporary_slot_with_a_snapshot_goes_with_its_session(database: FreshDatabase) -> None:
+    source = Database(database.dsn)
+    manager = ReplicationSlotManager(ReplicationConfig(), source)
+
+    with closing(source.connect_replication()) as replication:
+        created = manager.create_slot_with_snapshot(replication, own(database), temporary=True)
+        slot = manager.get_slot(created.name)
+        assert slot is not None
+        assert slot.temporary
+
+    eventually(lambda: manager.get_slot(own(database)) is None, message="the slot is gone")
+
+
 def test_lag_counts_what_is_written_and_not_confirmed(database: FreshDatabase) -> None:
     manager, admin = manager_of(database), database.connect()
     manager.create_slot(own(database))
