@@ -194,45 +194,43 @@ class Starter:
 
     @contextmanager
     def _snapshot_only(self, server: Server) -> Iterator[StartPoint]:
-        """Read the rows once, with a slot that ends with its session. Nothing is remembered."""
-        source = self._config.source
+        """Read the rows as they are now. No stream follows, so there is no slot to agree with,
+        and nothing to remember under the slot's name.
+        """
         self._prepare_publication()
-        name = f"{source.slot[:50]}_snapshot"
-        connection = self._database.connect_replication()
+        checkpoint = self._checkpoint(server, Phase.SNAPSHOT, server.wal_lsn)
+        snapshot = self._snapshot(server, None, lsn=server.wal_lsn, base_lsn=server.wal_lsn)
         try:
-            created = self._slots.create_slot_with_snapshot(
-                connection,
-                name,
-                temporary=True,
-                timeout_seconds=source.create_slot_timeout_seconds,
+            yield StartPoint(
+                server=server,
+                checkpoint=replace(checkpoint, slot=f"{checkpoint.slot} (snapshot only)"),
+                confirmed=server.wal_lsn,
+                snapshot=snapshot,
             )
-            checkpoint = self._checkpoint(server, Phase.SNAPSHOT, created.consistent_point)
-            snapshot = self._open_snapshot(server, created)
-            try:
-                yield StartPoint(
-                    server=server,
-                    checkpoint=replace(checkpoint, slot=name),
-                    confirmed=created.consistent_point,
-                    snapshot=snapshot,
-                )
-            finally:
-                snapshot.close()
         finally:
-            connection.close()
+            snapshot.close()
 
     def _open_snapshot(self, server: Server, created: CreatedSlot) -> Snapshot:
         slot = self._slots.get_slot(created.name)
         if slot is None or slot.restart_lsn is None:
             raise EnvironmentProblem(f"Slot {created.name!r} vanished right after its creation.")
+        # The slot decodes from its restart position on, and streams commits from the consistent
+        # point on: so that lies before every commit of the stream and belongs to no other start.
+        return self._snapshot(
+            server,
+            created.snapshot_name,
+            lsn=created.consistent_point,
+            base_lsn=slot.restart_lsn,
+        )
+
+    def _snapshot(self, server: Server, name: str | None, *, lsn: Lsn, base_lsn: Lsn) -> Snapshot:
         return Snapshot(
             self._sql,
-            created.snapshot_name,
+            name,
             source=Source(server.system_identifier, server.database),
             style=self._config.values,
-            lsn=created.consistent_point,
-            # The slot decodes from here on, and streams commits from the consistent point on: so
-            # this lies before every commit of the stream and belongs to no other start.
-            base_lsn=slot.restart_lsn,
+            lsn=lsn,
+            base_lsn=base_lsn,
             timestamp=int(time.time() * 1_000_000),
         )
 

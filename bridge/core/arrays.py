@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-ArrayItems: TypeAlias = "list[str | None | ArrayItems]"
+ArrayItems: TypeAlias = "list[str | ArrayItems | None]"
 
 _SIMPLE = re.compile(r'\{[^{}"\\]*\}', re.DOTALL)
 
@@ -42,7 +42,7 @@ def _parse_level(
     items: ArrayItems = []
     at, length = start, len(text)
     while at < length:
-        item: str | None | ArrayItems
+        item: str | ArrayItems | None
         if text[at] == "{":
             item, at = _parse_level(text, at + 1, delimiter, depth + 1)
             if item is None:

@@ -13,7 +13,8 @@
 
 A class exists only where a caller acts differently. An event that a sink can never accept is not
 an error but a value (``sinks.base.Rejection``): it is dead-lettered and the stream goes on.
-Every message names the thing that is wrong; ``remedy`` says what the operator can do about it. Neither holds row values or secrets.
+Every message names the thing that is wrong; ``remedy`` says what the operator can do about it.
+Neither holds row values or secrets.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Position(NamedTuple):
         Raises:
             ValueError: the text has another form.
         """
-        lsn, colon, ordinal = text.rpartition(":")
+        lsn, _, ordinal = text.rpartition(":")
         try:
             return cls(parse_lsn(lsn), int(ordinal))
         except ValueError:

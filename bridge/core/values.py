@@ -19,8 +19,8 @@ from bridge.core.arrays import ArrayItems, parse_array
 from bridge.core.errors import DecodeError
 from bridge.core.types import TypeInfo
 
-Value: TypeAlias = "None | bool | int | float | Decimal | str | list[Value]"
-"""What ``CdcEvent.new_values`` holds: the table in ``docs/values.md`` says which type gives what."""
+Value: TypeAlias = "bool | int | float | Decimal | str | list[Value] | None"
+"""What ``CdcEvent.new_values`` holds; ``docs/values.md`` says which type gives what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ def to_json(column: ColumnForm) -> Callable[[str], str]:
     def items_json(items: ArrayItems) -> str:
         return f"[{','.join(map(item_json, items))}]"
 
-    def item_json(item: str | None | ArrayItems) -> str:
+    def item_json(item: str | ArrayItems | None) -> str:
         if item is None:
             return "null"
         return items_json(item) if isinstance(item, list) else element_json(item)

@@ -37,6 +37,7 @@ class Snapshot:
     Args:
         database: where to connect.
         name: of the exported snapshot; imported here, so that the exporter may go on afterwards.
+            None for the rows as they are now.
         source: of the events.
         style: how numbers are written.
         lsn: the slot's consistent point: what the rows are the state of.
@@ -48,7 +49,7 @@ class Snapshot:
     def __init__(
         self,
         database: Database,
-        name: str,
+        name: str | None,
         *,
         source: Source,
         style: ValueStyle,
@@ -63,9 +64,9 @@ class Snapshot:
         self._catalog = Catalog(self._connection)
         try:
             self._connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            self._connection.execute(
-                sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name))
-            )
+            if name is not None:
+                snapshot = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name))
+                self._connection.execute(snapshot)
         except psycopg.Error as error:
             self._connection.close()
             raise explain(error, doing="importing the slot's snapshot") from error
