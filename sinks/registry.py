@@ -13,6 +13,7 @@ SINKS: dict[str, str] = {
     "file": "sinks.file:FileSink",
     "stdout": "sinks.stdout:StdoutSink",
     "null": "sinks.null:NullSink",
+    "terminal": "sinks.terminal:TerminalSink",
 }
 
 _EXTRAS: dict[str, str] = {}
