@@ -1,0 +1,2 @@
+CREATE PUBLICATION {publication} FOR ALL TABLES
+    WITH (publish_via_partition_root = true)
