@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
+from functools import partial
 from threading import Event
 
 import structlog
@@ -22,13 +23,14 @@ from bridge.pipeline import Pipeline
 from bridge.postgres.catalog import Catalog
 from bridge.postgres.connection import Database
 from bridge.postgres.lease import Lease
+from bridge.postgres.owned_slots import SlotFile
 from bridge.postgres.publications import Publications
 from bridge.postgres.slots import ReplicationConfig, ReplicationSlotManager
 from bridge.runtime.retry import Backoff
 from bridge.runtime.state import StateStore
 from bridge.starting import Starter
 from bridge.streaming import Connector
-from bridge.watching import SlotGivenUp, Watch
+from bridge.watching import Periodically, SlotGivenUp, SlotWatch, keep_lease
 
 log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ class Bridge:
         self._accept_gap = accept_gap
         self._stopping = Event()
         self._pipeline: Pipeline | None = None
+        self._failure: Exception | None = None
         source = config.source
         instance = source.instance or socket.gethostname()
         name = f"pgbridge/{source.slot}/{instance}"
@@ -73,18 +76,39 @@ class Bridge:
         config = self._config
         backoff = Backoff(RetryPolicy())
         with ExitStack() as stack:
-            lease = stack.enter_context(Lease(self._sql, config.source.slot))
+            lease = stack.enter_context(
+                Lease(self._sql, config.source.slot, timeout_s=config.source.lease_seconds)
+            )
             if not self._wait_for(lease):
                 return
+            stack.enter_context(
+                Periodically(
+                    "lease",
+                    config.source.lease_seconds / 5,
+                    partial(keep_lease, lease),
+                    self._fail,
+                )
+            )
             store = stack.enter_context(StateStore(config.state.dir))
             while not self._stopping.is_set():
                 try:
                     self._generation(store, lease)
-                    return
+                    break
                 except Transient as error:
                     delay = backoff.next_delay() or 0.0
                     log.warning("start_retry", error=error.message, delay_s=round(delay, 3))
                     self._stopping.wait(delay)
+
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, error: Exception) -> None:
+        """End the run with an error. Called by the threads that watch."""
+        self._failure = self._failure or error
+        pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.fail(error)
+        self._stopping.set()
 
     def _wait_for(self, lease: Lease) -> bool:
         """Be a hot standby until the slot is free. Returns False if a stop came first."""
@@ -108,6 +132,7 @@ class Bridge:
                 max_lag=config.slots.max_lag_bytes,
             ),
             self._sql,
+            owned=SlotFile(config.state.dir / "slots.json"),
         )
         starter = Starter(config, self._database, self._sql, slots, store)
         if config.slots.auto_cleanup:
@@ -124,16 +149,10 @@ class Bridge:
                 confirmed=pipeline.confirmed,
                 wakeup=pipeline.wakeup.fileno(),
             )
-            watch = Watch(
-                config,
-                lease,
-                slots,
-                Publications(self._sql),
-                failed=pipeline.fail,
-                holders=pipeline.holders,
-            )
+            watch = SlotWatch(config, slots, Publications(self._sql), holders=pipeline.holders)
+            interval_s = config.wal_budget.check_interval_seconds
             try:
-                with watch:
+                with Periodically("slot", interval_s, watch.look, self._fail):
                     if self._stopping.is_set() or not pipeline.deliver_first(point):
                         return
                     first_start.close()  # what was needed for the snapshot

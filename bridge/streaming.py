@@ -14,6 +14,7 @@ from bridge.postgres.lease import Lease
 from bridge.postgres.slots import ReplicationSlotManager
 from bridge.postgres.stream import ReplicationStream, StreamOptions
 from bridge.starting import slot_state
+from bridge.watching import keep_lease
 
 
 class Connector:
@@ -56,12 +57,7 @@ class Connector:
             EnvironmentProblem: the lease was lost, or the slot cannot be used.
             Transient: the server is away, or the slot is still busy.
         """
-        if not self._lease.held():
-            raise EnvironmentProblem(
-                "The session that holds the lease on the slot was lost, and another process may "
-                "stream from it.",
-                remedy="Start again: the bridge then waits until the slot is free.",
-            )
+        keep_lease(self._lease)
         self._check_slot()
         settings = {}
         if self._source.logical_decoding_work_mem is not None:

@@ -1,6 +1,6 @@
-"""What is looked at from time to time while the stream runs: lease, slot, publication.
+"""What is looked at from time to time: the lease, and while the stream runs slot and publication.
 
-Over a session of its own, so that it works just as well while the stream is stuck.
+Over sessions of their own, so that it works just as well while the stream is stuck.
 """
 
 from __future__ import annotations
@@ -19,72 +19,107 @@ from bridge.runtime.wal_budget import Verdict, WalBudget
 
 log = structlog.get_logger()
 
-_LEASE_INTERVAL_S = 2.0
+
+class Periodically:
+    """A thread that calls something at intervals, until the context ends.
+
+    Args:
+        name: of the thread.
+        interval_s: between the end of a call and the next.
+        look: what is called. Raising ``Transient`` is as good as returning.
+        failed: called with any other error, which ends the thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        interval_s: float,
+        look: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._interval_s = interval_s
+        self._look = look
+        self._failed = failed
+        self._ending = Event()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Periodically:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join(_JOIN_S)
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._interval_s):
+            try:
+                self._look()
+            except Transient as error:
+                log.debug("watch_skipped", error=error.message)
+            except BridgeError as error:
+                self._failed(error)
+                return
 
 
-class Watch:
-    """A thread that looks, warns, and ends the run where that is the only safe thing.
+_JOIN_S = 5.0
+
+
+def keep_lease(lease: Lease) -> None:
+    """Show that this process is alive; the server takes the lease from one that is silent.
+
+    A restart of the server ends the lease too. It is then taken again; had another process had it
+    in between and streamed, the slot would have moved, which is found out before streaming.
+
+    Raises:
+        EnvironmentProblem: another process has the lease.
+        Transient: the server is away.
+    """
+    if not lease.try_acquire():
+        raise EnvironmentProblem(
+            "The lease on the slot was lost to another process: this one was silent for too long, "
+            "or the server ended its session.",
+            remedy="Start again: the bridge then waits until the slot is free.",
+        )
+
+
+class SlotWatch:
+    """Looks at slot and publication, warns, and raises where ending is the only safe thing.
 
     Args:
         config: the configuration.
-        lease: kept alive by looking at it.
         slots: of the server.
         publications: of the server.
-        failed: called with the error that must end the run.
         holders: names the sinks that hold the slot back.
     """
 
     def __init__(
         self,
         config: Config,
-        lease: Lease,
         slots: ReplicationSlotManager,
         publications: Publications,
         *,
-        failed: Callable[[Exception], None],
         holders: Callable[[], tuple[str, ...]],
     ) -> None:
         self._source = config.source
-        self._lease = lease
         self._slots = slots
         self._publications = publications
-        self._failed = failed
         self._holders = holders
-        self._interval_s = config.wal_budget.check_interval_seconds
         self._budget = WalBudget(
             warn_bytes=config.wal_budget.warn_bytes,
             max_bytes=config.wal_budget.max_bytes,
             on_exceeded=config.wal_budget.on_exceeded,
         )
-        self._ending = Event()
-        self._thread = Thread(target=self._run, name="watch", daemon=True)
 
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
+    def look(self) -> None:
+        """Look once.
 
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join(5.0)
-
-    def _run(self) -> None:
-        due = 0.0
-        try:
-            while not self._ending.wait(min(_LEASE_INTERVAL_S, self._interval_s)):
-                self._lease.held()  # the server ends a session that has been silent for too long
-                due -= min(_LEASE_INTERVAL_S, self._interval_s)
-                if due <= 0:
-                    due = self._interval_s
-                    self._look()
-        except BridgeError as error:
-            self._failed(error)
-
-    def _look(self) -> None:
-        try:
-            self._look_at_publication()
-            self._look_at_slot()
-        except Transient as error:
-            log.debug("watch_skipped", error=error.message)
+        Raises:
+            EnvironmentProblem: the run must end.
+            Transient: the server did not answer.
+        """
+        self._look_at_publication()
+        self._look_at_slot()
 
     def _look_at_publication(self) -> None:
         name = self._source.publication

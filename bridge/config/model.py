@@ -30,6 +30,9 @@ DEFAULT_STATUS_INTERVAL_SECONDS = 10.0
 DEFAULT_LIVENESS_SECONDS = 60.0
 """A server sends a keepalive at least every half ``wal_sender_timeout`` (30 s by default)."""
 
+DEFAULT_LEASE_SECONDS = 15.0
+"""Five signs of life may be late before a standby takes over from a healthy process."""
+
 DEFAULT_MAX_EVENTS = 20_000
 """A fraction of a second of a fast stream: enough to keep every sink busy, cheap to hold."""
 
@@ -92,6 +95,8 @@ class SourceConfig:
         create_slot_timeout_seconds: how long creating the slot may wait for older transactions.
         status_interval_seconds: how often the server is told how far the bridge has come.
         liveness_seconds: after how long without a word from the server the connection is replaced.
+        lease_seconds: after how long without a sign of life a process that hangs loses the slot to
+            the next one; for PostgreSQL 14 and newer.
         logical_decoding_work_mem: memory of the server for decoding before it spills to its disk,
             such as ``64MB``; the server's own setting by default.
         instance: name of this process in ``application_name`` and in messages; the host name by
@@ -113,6 +118,7 @@ class SourceConfig:
         default=DEFAULT_STATUS_INTERVAL_SECONDS, metadata=_POSITIVE
     )
     liveness_seconds: float = field(default=DEFAULT_LIVENESS_SECONDS, metadata=_POSITIVE)
+    lease_seconds: float = field(default=DEFAULT_LEASE_SECONDS, metadata=_at_least(1))
     logical_decoding_work_mem: str | None = field(
         default=None,
         metadata={"pattern": r"^[0-9]+ *(kB|MB|GB)$", "form": "a number with kB, MB or GB"},

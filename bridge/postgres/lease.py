@@ -24,16 +24,22 @@ class Lease:
     The slot itself admits only one reader, so two processes never stream at once. The lease tells
     a second process early, and without a replication connection, that it is the standby.
 
+    A process that hangs keeps its session. So from server 14 on the server ends the session if
+    ``held`` is not asked for ``timeout_s`` seconds, and the standby takes over; on 13 it waits
+    until the session ends for another reason.
+
     Its methods may be called from several threads.
 
     Args:
         database: where the slot is.
         slot: its name.
+        timeout_s: see above.
     """
 
-    def __init__(self, database: Database, slot: str) -> None:
+    def __init__(self, database: Database, slot: str, *, timeout_s: float = 15.0) -> None:
         self._database = database
         self._slot = slot
+        self._timeout_ms = int(timeout_s * 1000)
         # Advisory locks are per database already; the number only has to differ between slots
         # and from what applications lock.
         digest = hashlib.sha256(f"pgbridge/slot/{slot}".encode()).digest()
@@ -63,6 +69,8 @@ class Lease:
         connection = self._database.connect()
         try:
             row = connection.execute(load("lease/acquire.sql"), {"key": self._key}).fetchone()
+            if connection.info.server_version >= 140000:
+                connection.execute(load("lease/expire.sql"), {"timeout": str(self._timeout_ms)})
         except psycopg.Error as error:
             connection.close()
             raise explain(error, doing=f"taking the lease of slot {self._slot!r}") from error
