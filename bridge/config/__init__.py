@@ -23,7 +23,7 @@ from bridge.config.model import (
 
 if TYPE_CHECKING:
     from bridge.config.loading import load_config
-    from bridge.config.printing import json_schema, show
+    from bridge.config.printing import json_schema, secrets_of, show
 
 __all__ = [
     "BackpressureConfig",
@@ -38,12 +38,14 @@ __all__ = [
     "WalBudgetConfig",
     "json_schema",
     "load_config",
+    "secrets_of",
     "show",
 ]
 
 _LAZY = {
     "load_config": "bridge.config.loading",
     "json_schema": "bridge.config.printing",
+    "secrets_of": "bridge.config.printing",
     "show": "bridge.config.printing",
 }
 

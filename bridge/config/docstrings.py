@@ -9,7 +9,7 @@ _ENTRY = re.compile(r"^    (\w+): (.+)$")
 
 
 def attribute_docs(shape: type) -> dict[str, str]:
-    """Return attribute to description, each as one line."""
+    """Return attribute to description, each as one line, with single backquotes."""
     lines = inspect.cleandoc(shape.__doc__ or "").splitlines()
     if "Attributes:" not in lines:
         return {}
@@ -24,7 +24,7 @@ def attribute_docs(shape: type) -> dict[str, str]:
             docs[name] += f" {line.strip()}"
         elif line.strip():
             break
-    return docs
+    return {name: text.replace("``", "`") for name, text in docs.items()}
 
 
 def summary(shape: type) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,14 @@ from sinks.registry import SINKS, sink_class
 
 def show(config: Config) -> dict[str, Any]:
     """Return the settings in the shape of the file, with every secret masked."""
-    shown: dict[str, Any] = {
-        setting.name: _plain(getattr(config, setting.name))
+    sinks = [
+        {name: _plain(getattr(sink, name)) for name in SINK_SETTINGS} | _plain(sink.settings)
+        for sink in config.sinks
+    ]
+    return {
+        setting.name: sinks if setting.name == "sinks" else _plain(getattr(config, setting.name))
         for setting in fields(config)
-        if setting.name != "sinks"
     }
-    shown["sinks"] = []
-    for sink in config.sinks:
-        shared = {name: _plain(getattr(sink, name)) for name in SINK_SETTINGS}
-        shown["sinks"].append({**shared, **_plain(sink.settings)})
-    return shown
 
 
 def _plain(value: Any) -> Any:
@@ -40,6 +39,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     return value
+
+
+def secrets_of(config: Config) -> list[Secret]:
+    """Return every secret in the configuration, so that logs can be kept free of them."""
+    return list(_secrets_in(config))
+
+
+def _secrets_in(value: object) -> Iterator[Secret]:
+    if isinstance(value, Secret):
+        yield value
+    elif is_dataclass(value):
+        for item in fields(value):
+            yield from _secrets_in(getattr(value, item.name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _secrets_in(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _secrets_in(item)
 
 
 def json_schema() -> dict[str, Any]:
