@@ -103,7 +103,7 @@ class Transaction:
         The identifier is a UUID version 8 (RFC 9562 section 5.8) made of the commit LSN (64
         bits), a hash of the source (26 bits) and the ordinal (32 bits). Inside one database it
         is unique by construction and sorts like the position, which keeps the unique indexes of
-        consumers compact.
+        consumers compact. Only a non-transactional message sorts last among those of its LSN.
         """
         lsn = f"{self.commit_lsn:016x}"
         tag = self.source.tag
@@ -219,7 +219,13 @@ class CdcEvent:
     @property
     def row_id(self) -> str | None:
         """The row's key as text, a JSON array for composite keys; None without a key."""
-        row = self.old if self.new is None else self.new
+        row, old = self.new, self.old
+        if row is None:
+            row = old
+        elif old is not None and type(row) is PartialRow:
+            # A key so long that it is TOASTed is in the old row only, unless it has changed.
+            pairs = zip(row, old, strict=True)
+            row = tuple(before if text is ABSENT else text for text, before in pairs)
         return None if row is None else self.relation.row_id(row)
 
     @property
