@@ -77,7 +77,7 @@ def rows(draw: st.DrawFn, relation: Relation) -> Texts | None:
 
 @st.composite
 def batches(draw: st.DrawFn) -> EventBatch:
-    sources = [Source("7", "shop"), Source(draw(_TEXTS), draw(_TEXTS))]
+    sources = [Source("7", "shop"), Source(draw(st.text()), draw(st.text()))]
     transactions = [
         Transaction(
             draw(st.sampled_from(sources)),
