@@ -60,7 +60,7 @@ class Pipeline:
         self._store = store
         self._checkpoint = point.checkpoint
         self._saving = Lock()
-        self._resume = point.resume
+        self._closed = False
         self._decoder = PgOutputDecoder(point.source, catalog=catalog, style=config.values)
         self.wakeup = Wakeup()
         positions = {sink.name: point.checkpoint.positions.get(sink.name) for sink in config.sinks}
@@ -118,7 +118,11 @@ class Pipeline:
 
     def close(self) -> None:
         """Drain, save and confirm. Does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
         self._runner.close()
+        self.wakeup.close()
 
     def confirmed(self) -> Lsn:
         """What the checkpoint says was confirmed."""

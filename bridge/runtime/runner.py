@@ -115,7 +115,6 @@ class Runner:
         self._stream: Stream | None = None
         self._stopping = Event()
         self._failure: Exception | None = None
-        self._closed = False
         self.streaming = False
         """Whether the stream is connected and read."""
         self.events = 0
@@ -197,13 +196,7 @@ class Runner:
         self._raise_failure()
 
     def close(self) -> None:
-        """Finish: drain the sinks, save, confirm. To be called after ``run``, also after errors.
-
-        Does nothing the second time.
-        """
-        if self._closed:
-            return
-        self._closed = True
+        """Finish: drain the sinks, save, confirm. To be called once, also after errors."""
         drain_s = 0.0 if self._failure is not None else self._limits.drain_s
         drained = self._drain(drain_s)
         self._ledger.close()
@@ -213,6 +206,8 @@ class Runner:
             except Transient as error:
                 log.warning("final_status_lost", error=error.message)
         self._disconnect()
+        for worker in self._workers:
+            worker.backlog.close()
         log.info("stopped", drained=drained, confirmed=format_lsn(self._ledger.flush))
 
     def _pump(self, stream: Stream) -> None:

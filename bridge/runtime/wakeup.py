@@ -40,6 +40,8 @@ class Wakeup:
             return
 
     def close(self) -> None:
-        """Release both descriptors."""
-        os.close(self._read_end)
-        os.close(self._write_end)
+        """Release both descriptors. Ringing does nothing from then on."""
+        read_end, write_end = self._read_end, self._write_end
+        self._read_end = self._write_end = -1
+        os.close(read_end)
+        os.close(write_end)

@@ -139,8 +139,9 @@ class SinkWorker:
         while not self._aborting.is_set():
             if self._draining and self.idle:
                 return
-            for batch in self.backlog.take(_BUSY_WAIT_S if self._unsettled else _IDLE_WAIT_S):
-                self._unsettled.append(batch)
+            batches = self.backlog.take(_BUSY_WAIT_S if self._unsettled else _IDLE_WAIT_S)
+            self._unsettled.extend(batches)  # all of them, before a write can fail
+            for batch in batches:
                 self._write(batch)
             if self._unsettled:
                 self._settle(self._sink.poll())

@@ -1,0 +1,232 @@
+"""The worker: one sink, its errors, its positions and its dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bridge.core.errors import EnvironmentProblem, GapDetected
+from bridge.core.events import CdcEvent, Position
+from bridge.core.retry import RetryPolicy
+from bridge.runtime.backlog import Backlog, BacklogLimits
+from bridge.runtime.retry import Backoff
+from bridge.runtime.worker import SinkWorker
+from tests.fixtures.events import SOURCE, many_transactions, positions
+from tests.fixtures.faults import FaultySink, away
+from tests.fixtures.memory_sink import MemorySink, MemoryTarget
+from tests.fixtures.waiting import eventually
+
+BATCHES = many_transactions(5)
+LAST = BATCHES[-1].last
+
+
+class Bench:
+    """A worker with a sink into memory, and what it reports."""
+
+    def __init__(self, directory: Path, **options: object) -> None:
+        self.target = MemoryTarget()
+        self.sink = FaultySink(MemorySink(self.target))
+        self.durable: list[Position] = []
+        self.failures: list[Exception] = []
+        self.parked: list[tuple[str, CdcEvent, str]] = []
+        limits = BacklogLimits(max_events=1000, max_bytes=1_000_000, spool_bytes=1_000_000)
+        settings: dict[str, object] = {
+            "source": SOURCE,
+            "resume": None,
+            "horizon": 1 << 40,
+            "backoff": Backoff(RetryPolicy(initial_delay_ms=1, max_delay_ms=2)),
+            **options,
+        }
+        self.worker = SinkWorker(
+            "memory",
+            self.sink,
+            Backlog(limits, directory),
+            dead_letters=self,
+            durable=lambda _, position: self.durable.append(position),
+            failed=self.failures.append,
+            **settings,  # type: ignore[arg-type]
+        )
+
+    def park(self, sink: str, event: CdcEvent, reason: str, attempts: int) -> None:
+        self.parked.append((sink, event, reason))
+
+    def put_all(self) -> None:
+        for batch in BATCHES:
+            self.worker.backlog.put(batch)
+
+    def until_durable(self, position: Position = LAST) -> None:
+        eventually(
+            lambda: self.durable and self.durable[-1] == position, message=f"{position} is durable"
+        )
+
+    @property
+    def held(self) -> list[str]:
+        return [event["event_id"] for event in self.target.events]
+
+
+MakeBench = Callable[..., Bench]
+IDS = [event.event_id for batch in BATCHES for event in batch.events]
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> Iterator[MakeBench]:
+    with ExitStack() as stack:
+
+        def make(**options: object) -> Bench:
+            bench = Bench(tmp_path, **options)
+            stack.callback(bench.worker.backlog.close)
+            stack.callback(bench.worker.join, 0.1)
+            stack.callback(bench.sink.release)
+            return bench
+
+        yield make
+
+
+def test_events_arrive_in_order_and_are_reported(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.worker.start()
+    bench.put_all()
+    bench.until_durable()
+    assert bench.held == IDS
+    assert bench.durable == sorted(bench.durable)
+    assert bench.worker.idle
+
+
+def test_an_outage_is_retried_until_all_is_there(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.sink.fail_open(away(), away())
+    bench.sink.fail_before_write(away())
+    bench.sink.fail_poll(away(), away())
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert list(dict.fromkeys(bench.held)) == IDS
+    assert bench.failures == []
+
+
+def test_a_failure_after_the_write_repeats_nothing_that_the_target_proves(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench()
+    bench.put_all()
+    bench.sink.fail_after_write(away())
+    bench.worker.start()
+    bench.until_durable()
+    assert list(dict.fromkeys(bench.held)) == IDS
+
+
+def test_what_the_checkpoint_knows_to_be_held_is_not_written_again(make_bench: MakeBench) -> None:
+    bench = make_bench(resume=BATCHES[1].last)
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert bench.held == IDS[6:]
+
+
+def test_what_the_target_holds_is_not_written_again_and_counts_as_durable(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench()
+    bench.target.last[SOURCE] = LAST
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert bench.held == []
+
+
+def test_a_target_from_the_future_is_a_gap(make_bench: MakeBench) -> None:
+    bench = make_bench(horizon=0x500)
+    bench.target.last[SOURCE] = Position(0x1000, 0)
+    bench.worker.start()
+    eventually(lambda: bench.failures, message="the worker gives up")
+    assert isinstance(bench.failures[0], GapDetected)
+
+
+def test_a_rejected_event_is_parked_and_the_others_go_on(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    refused = positions(BATCHES)[4]
+    bench.sink.reject([refused])
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert bench.held == [i for i, p in zip(IDS, positions(BATCHES), strict=True) if p != refused]
+    assert [(sink, event.position) for sink, event, _ in bench.parked] == [("memory", refused)]
+
+
+def test_a_dead_letter_that_cannot_be_parked_stops_before_it_counts(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench()
+    refused = positions(BATCHES)[4]
+    bench.sink.reject([refused])
+    problem = EnvironmentProblem("No space left.")
+
+    def fail(*_: object) -> None:
+        raise problem
+
+    monkeypatch.setattr(bench, "park", fail)
+    bench.put_all()
+    bench.worker.start()
+    eventually(lambda: bench.failures == [problem], message="the worker gives up")
+    assert all(position < refused for position in bench.durable)
+
+
+def test_an_error_that_waiting_does_not_mend_stops_the_worker(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    problem = EnvironmentProblem("The target refuses us.")
+    bench.sink.fail_before_write(problem)
+    bench.put_all()
+    bench.worker.start()
+    eventually(lambda: bench.failures == [problem], message="the worker gives up")
+    assert bench.sink.calls[-1] == "close"
+
+
+def test_a_fault_of_the_sink_does_not_go_unseen(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.sink.fail_poll(ZeroDivisionError())
+    bench.put_all()
+    bench.worker.start()
+    eventually(lambda: bench.failures, message="the worker gives up")
+    assert isinstance(bench.failures[0], ZeroDivisionError)
+    assert bench.durable == []
+
+
+def test_a_deadline_ends_the_retries(make_bench: MakeBench) -> None:
+    policy = RetryPolicy(initial_delay_ms=1, max_delay_ms=1, deadline_seconds=0.02)
+    bench = make_bench(backoff=Backoff(policy))
+    bench.sink.fail_open(*[away() for _ in range(1000)])
+    bench.worker.start()
+    eventually(lambda: bench.failures, message="the worker gives up")
+    assert "deadline" in str(bench.failures[0])
+
+
+def test_draining_finishes_what_is_there(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.put_all()
+    bench.worker.start()
+    bench.worker.drain()
+    assert bench.worker.join(10)
+    assert bench.held == IDS
+
+
+def test_a_held_sink_keeps_its_events_unconfirmed(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.sink.hold()
+    bench.worker.start()
+    bench.put_all()
+    eventually(lambda: "poll" in bench.sink.calls, message="the sink is polled")
+    assert bench.durable == []
+    assert not bench.worker.idle
+    assert not bench.worker.join(0)
+
+
+def test_one_thread_makes_all_calls(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.put_all()
+    bench.sink.fail_poll(away())
+    bench.worker.start()
+    bench.until_durable()
+    assert len(bench.sink.threads) == 1
