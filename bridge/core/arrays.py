@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TypeAlias
 
 ArrayItems: TypeAlias = "list[str | ArrayItems | None]"
@@ -63,22 +64,26 @@ def _parse_level(
 
 def _parse_quoted(text: str, start: int) -> tuple[str, int]:
     at, pieces = start, []
-    while True:
-        quote = text.find('"', at)
-        slash = text.find("\\", at, quote if quote >= 0 else len(text))
-        if slash >= 0:
-            pieces += [text[at:slash], text[slash + 1 : slash + 2]]
-            at = slash + 2
-        elif quote >= 0:
+    quote = text.find('"', start)
+    while quote >= 0:
+        slash = text.find("\\", at, quote)
+        if slash < 0:
             pieces.append(text[at:quote])
             return "".join(pieces), quote + 1
-        else:
-            return "", len(text) + 1
+        pieces += [text[at:slash], text[slash + 1 : slash + 2]]
+        at = slash + 2
+        if at > quote:  # it was escaped
+            quote = text.find('"', at)
+    return "", len(text) + 1
 
 
 def _parse_bare(text: str, start: int, delimiter: str) -> tuple[str | None, int]:
-    at = start
-    while at < len(text) and text[at] not in "{}" and text[at] != delimiter:
-        at += 1
-    item = text[start:at]
-    return (None if item == "NULL" else item), at
+    match = _bare(delimiter).match(text, start)
+    assert match is not None
+    item = match[0]
+    return (None if item == "NULL" else item), match.end()
+
+
+@cache
+def _bare(delimiter: str) -> re.Pattern[str]:
+    return re.compile(rf"[^{{}}{re.escape(delimiter)}]*")
