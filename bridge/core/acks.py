@@ -93,7 +93,7 @@ class AckTracker:
             if last_ordinal is not None:
                 self._handed = max(self._handed, Position(commit_lsn, last_ordinal))
             self._received = max(self._received, end_lsn)
-            self._commits.append((self._handed, end_lsn))
+            self._note(end_lsn)
         if last is not None:
             self._handed = max(self._handed, last)
         self._open = open_transaction
@@ -121,6 +121,17 @@ class AckTracker:
     def stream_restarted(self) -> None:
         """Take note that the connection was lost: the open transaction will come again."""
         self._open = False
+
+    def _note(self, end_lsn: Lsn) -> None:
+        """Note that ``end_lsn`` may be confirmed once all handed out so far is durable.
+
+        Commits without events, and those that come again after a lost connection, wait for the
+        same event as the one before: one note serves them all.
+        """
+        commits = self._commits
+        if commits and commits[-1][0] == self._handed:
+            end_lsn = max(end_lsn, commits.pop()[1])
+        commits.append((self._handed, end_lsn))
 
     def _settled(self) -> Position:
         return min(self._durable.values(), default=self._handed)

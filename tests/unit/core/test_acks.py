@@ -235,7 +235,6 @@ def test_an_unknown_participant_is_a_fault_of_the_program(tracker: AckTracker) -
         tracker.became_durable("webhook", position(A))
 
 
-@pytest.mark.xfail(reason="each commit is noted on its own while a participant is stuck")
 def test_empty_transactions_take_no_memory_while_a_participant_is_stuck(
     tracker: AckTracker,
 ) -> None:
@@ -247,7 +246,6 @@ def test_empty_transactions_take_no_memory_while_a_participant_is_stuck(
     assert tracker.confirmed == lsn + 3
 
 
-@pytest.mark.xfail(reason="a commit that comes again is noted once more")
 def test_lost_connections_take_no_memory_while_a_participant_is_stuck(
     tracker: AckTracker,
 ) -> None:
