@@ -34,6 +34,38 @@ def test_every_error_is_listed(run: Run, directory: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "source: {dsn: [canary-7e1f]}",
+        "source: {dsn: {canary: canary-7e1f}}",
+        "source: {dsn: *canary-7e1f}",
+        "source: {dsn: 'canary-7e1f",
+        "source: {dsn: '${MISSING} canary-7e1f'}",
+        "source: {dsn: x, slot: canary-7e1f}",
+        "source: {dsn: x}\nsinks: [{type: file, path: x, rotate_bytes: canary-7e1f}]",
+        "source: {dsn: x}\nsinks: [{type: canary, path: canary-7e1f, rotate_bytes: 0}]",
+    ],
+)
+def test_no_value_is_repeated_even_with_a_traceback(
+    run: Run, directory: Path, setting: str
+) -> None:
+    (directory / "pgbridge.yaml").write_text(setting)
+    outcome = run("--log-level", "debug", "config", "validate")  # run() looks for the canary
+    assert outcome.code == 2
+    assert "Traceback" in outcome.err
+
+
+def test_a_check_that_a_sink_makes_itself_is_reported_at_the_sink(
+    run: Run, directory: Path
+) -> None:
+    (directory / "pgbridge.yaml").write_text(CONFIG.replace("jsonl", "jsonl, rotate_bytes: 0"))
+    outcome = run("config", "validate")
+    assert outcome.code == 2
+    assert "sinks[0]" in outcome.err
+    assert "at least 1" in outcome.err
+
+
 def test_a_missing_file_is_named(run: Run, directory: Path) -> None:
     (directory / "pgbridge.yaml").unlink()
     outcome = run("config", "validate")
