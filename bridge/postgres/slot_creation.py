@@ -92,6 +92,31 @@ class CreatedSlot:
     snapshot_name: str
 
 
+def find_writers(session: Connection, *, besides: int | None = None) -> tuple[Blocker, ...]:
+    """Return the oldest transactions that have written and not ended, of all databases.
+
+    Args:
+        session: to ask.
+        besides: the pid of a session to leave out.
+
+    Raises:
+        psycopg.Error: the server does not answer.
+    """
+    rows = session.execute(load("slots/blockers.sql"), {"waiting_pid": besides}).fetchall()
+    return tuple(
+        Blocker(
+            pid=pid,
+            gid=gid,
+            database=database,
+            owner=owner,
+            application=application,
+            state=state,
+            since=since,
+        )
+        for pid, gid, database, owner, application, state, since, _ in rows
+    )
+
+
 def create_by_function(
     connection: Connection,
     name: str,
@@ -233,10 +258,12 @@ class _Watch:
             return
         # Without a session to look with, the deadline still holds.
         with suppress(BridgeError, psycopg.Error), self._database.connect() as session:
-            while self._remaining() > 0:
+            while True:
                 self._look(session)
                 if self._wait(_LOOK_EVERY_S):
                     return
+                if self._remaining() <= 0:
+                    break
         while self._remaining() > 0:
             if self._wait(self._remaining()):
                 return
@@ -244,19 +271,7 @@ class _Watch:
         self._cancel()
 
     def _look(self, session: Connection) -> None:
-        rows = session.execute(load("slots/blockers.sql"), {"waiting_pid": self._pid}).fetchall()
-        blockers = tuple(
-            Blocker(
-                pid=pid,
-                gid=gid,
-                database=database,
-                owner=owner,
-                application=application,
-                state=state,
-                since=since,
-            )
-            for pid, gid, database, owner, application, state, since, _ in rows
-        )
+        blockers = find_writers(session, besides=self._pid)
         changed = blockers != self._blockers
         self._blockers = blockers
         if changed and blockers and self._on_blocked is not None:

@@ -16,6 +16,6 @@ LEFT JOIN pg_prepared_xacts AS prepared ON prepared.transaction = lock.transacti
 WHERE lock.locktype = 'transactionid'
   AND lock.mode = 'ExclusiveLock'
   AND lock.granted
-  AND lock.pid IS DISTINCT FROM %(waiting_pid)s
+  AND (%(waiting_pid)s::int4 IS NULL OR lock.pid IS DISTINCT FROM %(waiting_pid)s::int4)
 ORDER BY seniority DESC, lock.pid, prepared.gid
 LIMIT 10

@@ -179,7 +179,7 @@ def test_creation_names_who_is_in_the_way_and_leaves_no_slot(
     pid = open_writer.info.backend_pid
 
     with pytest.raises(EnvironmentProblem, match=f"pid {pid} .*night batch.*idle in") as caught:
-        manager.create_slot(own(database), timeout_seconds=1.5)
+        manager.create_slot(own(database), timeout_seconds=0.7)
 
     assert database.name in str(caught.value)
     assert manager.get_slot(own(database)) is None
@@ -195,7 +195,7 @@ def test_creation_with_a_snapshot_has_the_same_deadline(
         closing(Database(database.dsn).connect_replication()) as replication,
         pytest.raises(EnvironmentProblem, match=f"pid {pid}"),
     ):
-        manager.create_slot_with_snapshot(replication, own(database), timeout_seconds=1.5)
+        manager.create_slot_with_snapshot(replication, own(database), timeout_seconds=0.7)
 
     assert manager.get_slot(own(database)) is None
 
@@ -209,7 +209,7 @@ def test_creation_names_a_prepared_transaction(database: FreshDatabase) -> None:
     admin.execute(sql.SQL("PREPARE TRANSACTION {}").format(sql.Literal(gid)))
 
     with pytest.raises(EnvironmentProblem, match=f"prepared transaction '{gid}'"):
-        manager_of(database).create_slot(own(database), timeout_seconds=1.5)
+        manager_of(database).create_slot(own(database), timeout_seconds=0.7)
 
 
 def test_creation_goes_on_when_the_older_transaction_ends(
