@@ -161,7 +161,7 @@ class Pipeline:
             resume=point.checkpoint.positions.get(sink.name),
             horizon=point.server.wal_lsn,
             backoff=Backoff(sink.retry),
-            dead_letters=letters,
+            dead_letters=letters if sink.dead_letter else None,
             durable=self._ledger.became_durable,
             failed=self.fail,
         )

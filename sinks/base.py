@@ -42,6 +42,9 @@ class Sink(Protocol):
     positions, each event once between ``open`` and ``close``; after an error the worker calls
     ``close`` and ``open`` again and repeats every event that was not reported as durable.
 
+    A session, from ``open`` to ``close``, reports on what was written in it: a replay of dead
+    letters writes events that lie before others that the target holds already.
+
     Accepted is not durable: a position is reported only when the target itself has confirmed
     everything up to it (an fsync, a broker's acknowledgement, a 2xx).
 

@@ -150,7 +150,6 @@ class SinkConfig:
         type: kind of target, by its name in ``sinks.registry``.
         name: how the sink is called in messages, metrics and the stored positions, unique; its
             type by default. A sink under a new name is a new sink.
-        required: whether the server keeps its WAL until this sink has everything.
         retry: how the sink is tried again while its target is away.
         dead_letter: whether an event that the target can never accept is put aside; otherwise
             the bridge stops at it.
@@ -165,7 +164,6 @@ class SinkConfig:
             "form": "at most 63 letters, digits, dots, dashes and underscores",
         },
     )
-    required: bool = True
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     dead_letter: bool = True
     settings: Any = None

@@ -4,6 +4,7 @@
 
     BridgeError                     every error that we raise ourselves
     ├── ConfigError                 stop, exit 2: the configuration is wrong
+    │   └── ConfigInvalid           the same, with every problem at its place (bridge.config)
     ├── EnvironmentProblem          stop, exit 3: the server, its slot, a permission or the disk
     │   └── GapDetected             stop, exit 3: going on would silently skip changes
     ├── DecodeError                 stop, exit 1: bytes that are not the protocol

@@ -40,7 +40,7 @@ class SinkWorker:
         resume: position up to which the sink holds the events, as far as the checkpoint knows.
         horizon: where the server's WAL ends: no sink can hold events beyond it.
         backoff: how long to wait after the n-th failure in a row.
-        dead_letters: where rejected events go.
+        dead_letters: where rejected events go; None to stop at the first one.
         durable: called with the name and the position whenever it advances.
         failed: called once, with the error, if the worker cannot go on.
     """
@@ -55,7 +55,7 @@ class SinkWorker:
         resume: Position | None,
         horizon: Lsn,
         backoff: Backoff,
-        dead_letters: DeadLetters,
+        dead_letters: DeadLetters | None,
         durable: Callable[[str, Position], None],
         failed: Callable[[Exception], None],
     ) -> None:
@@ -183,6 +183,12 @@ class SinkWorker:
             self._report_durable(self.name, settled)
 
     def _park(self, rejection: Rejection) -> None:
+        if self._dead_letters is None:
+            raise BridgeError(
+                f"Sink {self.name!r} can never accept the event at {rejection.position}: "
+                f"{rejection.reason}",
+                remedy="Set dead_letter to true for this sink to put such events aside and go on.",
+            )
         self._dead_letters.park(
             self.name, self._find(rejection.position), rejection.reason, self._attempts + 1
         )

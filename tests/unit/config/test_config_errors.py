@@ -73,7 +73,7 @@ def test_an_empty_file_says_what_it_needs(tmp_path: Path) -> None:
         ("", "retry: fast", "", "sinks[0].retry", "a section with the settings initial_delay_ms"),
         ("", "tls: {verfiy: true}", "", "sinks[0].tls.verfiy", "did you mean 'verify'?"),
         ("", "mode: quick", "", "sinks[0].mode", "has to be one of fast, safe"),
-        ("", "requried: true", "", "sinks[0].requried", "did you mean 'required'?"),
+        ("", "dead_leter: true", "", "sinks[0].dead_leter", "did you mean 'dead_letter'?"),
         ("", "settings: {}", "", "sinks[0].settings", "there is no such setting"),
         ("", "", "wal_budget: {on_exceeded: stop}", "wal_budget", "there is no max_bytes"),
         ("", "", "state: [a]", "state", "has to be a section with the settings dir"),

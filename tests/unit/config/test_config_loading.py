@@ -31,12 +31,7 @@ def test_a_source_and_a_sink_are_enough(tmp_path: Path) -> None:
     assert config.source.dsn.reveal() == "postgresql://u:canary@h/db"
     assert config.state.dir == Path("state")
     [sink] = config.sinks
-    assert (sink.name, sink.type, sink.required, sink.dead_letter) == (
-        "invented",
-        "invented",
-        True,
-        True,
-    )
+    assert (sink.name, sink.type, sink.dead_letter) == ("invented", "invented", True)
     assert sink.settings == InventedConfig(path="out")
 
 
@@ -51,7 +46,7 @@ source:
   logical_decoding_work_mem: 64MB
 values: {int8: string, numeric: number}
 sinks:
-  - {name: a, type: invented, path: x, token: t, tls: {verify: false}, required: false}
+  - {name: a, type: invented, path: x, token: t, tls: {verify: false}}
   - name: b
     type: invented
     path: y

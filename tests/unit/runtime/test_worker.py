@@ -36,6 +36,7 @@ class Bench:
         settings: dict[str, object] = {
             "source": SOURCE,
             "resume": None,
+            "dead_letters": self,
             "horizon": 1 << 40,
             "backoff": Backoff(RetryPolicy(initial_delay_ms=1, max_delay_ms=2)),
             **options,
@@ -44,7 +45,6 @@ class Bench:
             "memory",
             self.sink,
             Backlog(limits, directory),
-            dead_letters=self,
             durable=lambda _, position: self.durable.append(position),
             failed=self.failures.append,
             **settings,  # type: ignore[arg-type]
@@ -154,6 +154,16 @@ def test_a_rejected_event_is_parked_and_the_others_go_on(make_bench: MakeBench) 
     bench.until_durable()
     assert bench.held == [i for i, p in zip(IDS, positions(BATCHES), strict=True) if p != refused]
     assert [(sink, event.position) for sink, event, _ in bench.parked] == [("memory", refused)]
+
+
+def test_without_dead_letters_the_first_rejection_stops(make_bench: MakeBench) -> None:
+    bench = make_bench(dead_letters=None)
+    bench.sink.reject([positions(BATCHES)[4]])
+    bench.put_all()
+    bench.worker.start()
+    eventually(lambda: bench.failures, message="the worker gives up")
+    assert str(positions(BATCHES)[4]) in str(bench.failures[0])
+    assert bench.durable[-1:] <= [positions(BATCHES)[3]]
 
 
 def test_a_dead_letter_that_cannot_be_parked_stops_before_it_counts(
