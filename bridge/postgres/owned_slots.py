@@ -6,12 +6,18 @@ it does not remember as somebody else's.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from bridge.core.errors import EnvironmentProblem
+
+_Slots: TypeAlias = dict[str, float | None]
+"""Key of a slot to the time since which it has been seen inactive."""
 
 
 class OwnedSlots(Protocol):
@@ -45,74 +51,88 @@ class RememberedSlots:
     """A record that lasts as long as this object."""
 
     def __init__(self) -> None:
-        self._inactive_since: dict[str, float | None] = {}
+        self._slots: _Slots = {}
 
     def __contains__(self, key: str) -> bool:
-        return key in self._inactive_since
+        return key in self._read()
 
     def recorded(self) -> tuple[str, ...]:
-        return tuple(self._inactive_since)
+        return tuple(self._read())
 
     def add(self, key: str) -> None:
-        self._write({**self._inactive_since, key: None})
+        with self._changing() as slots:
+            slots[key] = None
 
     def remove(self, key: str) -> None:
-        if key in self._inactive_since:
-            self._write({name: at for name, at in self._inactive_since.items() if name != key})
+        if key in self._read():
+            with self._changing() as slots:
+                slots.pop(key, None)
 
     def seen_inactive(self, key: str, at: float) -> float:
-        since = self._inactive_since.get(key)
-        if since is not None:
-            return since
-        self._write({**self._inactive_since, key: at})
-        return at
+        since = self._read().get(key)
+        if since is None:
+            since = at
+            with self._changing() as slots:
+                slots[key] = at
+        return since
 
     def seen_active(self, key: str) -> None:
-        if self._inactive_since.get(key) is not None:
-            self._write({**self._inactive_since, key: None})
+        if self._read().get(key) is not None:
+            with self._changing() as slots:
+                slots[key] = None
 
-    def _write(self, slots: dict[str, float | None]) -> None:
-        self._inactive_since = slots
+    def _read(self) -> _Slots:
+        return self._slots
+
+    @contextmanager
+    def _changing(self) -> Iterator[_Slots]:
+        yield self._slots
 
 
 class SlotFile(RememberedSlots):
-    """A record in a JSON file, which outlives the process.
+    """A record in a JSON file, which several processes may use.
 
     Args:
-        path: of the file; it and its directory are made when the first slot is recorded.
+        directory: for the file; it is made when the first slot is recorded.
 
     Raises:
-        EnvironmentProblem: the file cannot be read, or, in any method, not be written.
+        EnvironmentProblem: in any method: the file cannot be read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         super().__init__()
-        self._path = path
+        self._path = directory / "slots.json"
+
+    def _read(self) -> _Slots:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            self._inactive_since = {
-                str(key): None if at is None else float(at) for key, at in content.items()
-            }
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+            return {str(key): None if at is None else float(at) for key, at in content.items()}
         except FileNotFoundError:
-            pass
+            return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise EnvironmentProblem(
-                f"The record of our slots, {path}, cannot be read: {error}.",
+                f"The record of our slots, {self._path}, cannot be read: {error}.",
                 remedy="Remove the file; slots that were created before count as foreign then.",
             ) from error
 
-    def _write(self, slots: dict[str, float | None]) -> None:
-        beside = self._path.with_name(f"{self._path.name}.new")
+    @contextmanager
+    def _changing(self) -> Iterator[_Slots]:
+        lock_path = self._path.with_name(f"{self._path.name}.lock")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("w", encoding="utf-8") as file:
-                json.dump(slots, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._path)
+            with lock_path.open("a", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                slots = self._read()
+                yield slots
+                # The new file takes the place of the old one as a whole, or not at all.
+                new_path = self._path.with_name(f"{self._path.name}.new")
+                with new_path.open("w", encoding="utf-8") as new:
+                    json.dump(slots, new, indent=1)
+                    new.flush()
+                    os.fsync(new.fileno())
+                new_path.replace(self._path)
         except OSError as error:
             raise EnvironmentProblem(
                 f"The record of our slots, {self._path}, cannot be written: {error.strerror}.",
                 remedy="Give the directory of `state.dir` room and the right to write.",
             ) from error
-        super()._write(slots)

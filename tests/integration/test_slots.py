@@ -396,11 +396,11 @@ def test_room_is_made_by_dropping_stale_slots_if_that_is_configured(
 def test_ownership_outlives_the_process_and_ends_with_the_slot(
     database: FreshDatabase, tmp_path: Path
 ) -> None:
-    source, file = Database(database.dsn), tmp_path / "state" / "slots.json"
+    source, state = Database(database.dsn), tmp_path / "state"
     config = ReplicationConfig(stale_threshold_seconds=0)
 
     def restarted() -> ReplicationSlotManager:
-        return ReplicationSlotManager(config, source, owned=SlotFile(file))
+        return ReplicationSlotManager(config, source, owned=SlotFile(state))
 
     restarted().create_slot(own(database))
     assert [s.slot.name for s in restarted().find_stale_slots()] == [own(database)]
@@ -416,25 +416,24 @@ def test_ownership_outlives_the_process_and_ends_with_the_slot(
 def test_where_the_server_does_not_tell_since_when_the_record_does(
     database: FreshDatabase, tmp_path: Path
 ) -> None:
-    source, file = Database(database.dsn), tmp_path / "slots.json"
-    manager = ReplicationSlotManager(
-        ReplicationConfig(stale_threshold_seconds=DAY), source, owned=SlotFile(file)
-    )
+    config, source = ReplicationConfig(stale_threshold_seconds=DAY), Database(database.dsn)
+    record = SlotFile(tmp_path)
+    manager = ReplicationSlotManager(config, source, owned=record)
     manager.create_slot(own(database))
     assert manager.find_stale_slots() == []
-    key = next(iter(SlotFile(file).recorded()))
-    two_days_ago = SlotFile(file).seen_inactive(key, 0) - 2 * DAY
-    file.write_text(file.read_text().replace(str(two_days_ago + 2 * DAY), str(two_days_ago)))
+    (key,) = record.recorded()
+    two_days_ago = record.seen_inactive(key, 0) - 2 * DAY
+    record.seen_active(key)
+    record.seen_inactive(key, two_days_ago)
 
-    (stale,) = ReplicationSlotManager(
-        ReplicationConfig(stale_threshold_seconds=DAY), source, owned=SlotFile(file)
-    ).find_stale_slots()
+    (stale,) = ReplicationSlotManager(config, source, owned=SlotFile(tmp_path)).find_stale_slots()
 
     assert "unused for 1728" in stale.reason
 
 
-def test_the_record_of_a_slot_forgets_when_somebody_used_it() -> None:
-    record = RememberedSlots()
+@pytest.mark.parametrize("durable", [False, True])
+def test_the_record_of_a_slot_forgets_when_somebody_used_it(durable: bool, tmp_path: Path) -> None:
+    record = SlotFile(tmp_path / "new") if durable else RememberedSlots()
     record.add("a")
 
     assert record.seen_inactive("a", 10) == 10
@@ -447,14 +446,23 @@ def test_the_record_of_a_slot_forgets_when_somebody_used_it() -> None:
 
 
 def test_a_record_that_cannot_be_read_or_written_is_an_error(tmp_path: Path) -> None:
-    broken = tmp_path / "slots.json"
-    broken.write_text("{")
+    (tmp_path / "slots.json").write_text("{")
     with pytest.raises(EnvironmentProblem, match="cannot be read"):
-        SlotFile(broken)
+        SlotFile(tmp_path).recorded()
 
     (tmp_path / "file").write_text("")
-    with pytest.raises(EnvironmentProblem, match=r"cannot be (read|written)"):
-        SlotFile(tmp_path / "file" / "slots.json").add("a")
+    with pytest.raises(EnvironmentProblem, match="cannot be written"):
+        SlotFile(tmp_path / "file").add("a")
+
+
+def test_two_processes_may_record_at_once(tmp_path: Path) -> None:
+    one, other = SlotFile(tmp_path), SlotFile(tmp_path)
+
+    one.add("a")
+    other.add("b")
+    one.remove("nothing")
+
+    assert one.recorded() == other.recorded() == ("a", "b")
 
 
 def test_a_role_that_may_only_replicate_can_do_all_of_it(
