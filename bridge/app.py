@@ -114,11 +114,16 @@ class Bridge:
         """Be a hot standby until the slot is free. Returns False if a stop came first."""
         waiting = False
         while not self._stopping.is_set():
-            if lease.try_acquire():
-                return True
-            if not waiting:
-                log.info("standby", slot=self._config.source.slot, reason="lease held elsewhere")
-                waiting = True
+            try:
+                if lease.try_acquire():
+                    return True
+            except Transient as error:  # a standby outlives the server's restarts
+                log.warning("start_retry", error=error.message, delay_s=_STANDBY_WAIT_S)
+            else:
+                if not waiting:
+                    slot = self._config.source.slot
+                    log.info("standby", slot=slot, reason="lease held elsewhere")
+                    waiting = True
             self._stopping.wait(_STANDBY_WAIT_S)
         return False
 
@@ -132,7 +137,7 @@ class Bridge:
                 max_lag=config.slots.max_lag_bytes,
             ),
             self._sql,
-            owned=SlotFile(config.state.dir / "slots.json"),
+            owned=SlotFile(config.state.dir),
         )
         starter = Starter(config, self._database, self._sql, slots, store)
         if config.slots.auto_cleanup:
