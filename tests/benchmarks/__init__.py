@@ -1,0 +1,1 @@
+"""Throughput and latency beside those of ``pg_recvlogical``; see docs/benchmarks.md."""
