@@ -170,6 +170,22 @@ def test_a_second_writer_of_the_same_file_is_refused(path: Path) -> None:
     assert held(path) == positions(BATCHES[:1])
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system has no /proc")
+def test_no_descriptor_stays_open_after_a_refusal_or_close(path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    first = open_sink(path)
+    for _ in range(3):
+        with pytest.raises(EnvironmentProblem):
+            open_sink(path)
+    first.close()
+    path.write_text("notes")
+    refused = FileSink(FileConfig(path=str(path)))
+    with pytest.raises(EnvironmentProblem):
+        refused.open(SOURCE)
+    refused.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_the_lock_follows_the_name_after_a_rotation(path: Path) -> None:
     first = open_sink(path, rotate_bytes=1)
     first.write(BATCHES[0])
@@ -352,6 +368,31 @@ def test_a_rotated_file_is_durable_before_its_name_changes(
     write_all(path, BATCHES, rotate_bytes=2000)
     assert unsynced_at_rename
     assert set(unsynced_at_rename) == {0}
+
+
+def test_new_names_are_durable_before_anything_is_written_under_them(
+    path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directories = []
+    fsync = os.fsync
+
+    def noting_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        names = {file.name for file in path.parent.iterdir()} if path.parent.exists() else set()
+        directories.append((os.fstat(descriptor).st_ino, names))
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    path = path.parent / "new" / "events.jsonl"
+    sink = open_sink(path, rotate_bytes=1)
+    parent, directory = path.parent.parent.stat().st_ino, path.parent.stat().st_ino
+    assert [inode for inode, _ in directories] == [parent, directory]
+    assert directories[-1][1] == {"events.jsonl"}
+    sink.write(BATCHES[0])
+    written = len(disk.written)
+    sink.write(BATCHES[1])
+    assert len(disk.written) == written + 1
+    assert directories[-1] == (directory, {file.name for file in files_of(path)})
+    sink.close()
 
 
 def test_short_writes_are_continued(
