@@ -64,6 +64,11 @@ class Backlog:
         return bool(self._refused) or (self._memory_full() and self._spool.full)
 
     @property
+    def relieved(self) -> bool:
+        """Whether memory has room and nothing is left on disk: worth connecting again."""
+        return not (self.congested or len(self._spool))
+
+    @property
     def events(self) -> int:
         """Events in memory, those not yet confirmed by the sink included."""
         return self._events

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Thread
 
 from bridge.core.acks import AckTracker
-from bridge.core.errors import BridgeError
 from bridge.core.events import Commit, Position
 from bridge.core.lsn import Lsn
 
@@ -130,7 +129,7 @@ class Ledger:
         try:
             while self._save_next():
                 pass
-        except BridgeError as error:
+        except Exception as error:  # without this thread nothing would be confirmed any more
             self._failed(error)
 
     def _save_next(self) -> bool:

@@ -255,7 +255,7 @@ class Runner:
         return any(worker.backlog.full for worker in self._workers)
 
     def _wait_for_room(self) -> None:
-        while not self._stopping.is_set() and self._congested():
+        while not self._stopping.is_set() and not all(w.backlog.relieved for w in self._workers):
             self._wakeup.wait(_MAX_WAIT_S)
 
     def _drain(self, drain_s: float) -> bool:

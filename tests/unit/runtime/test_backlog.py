@@ -102,6 +102,18 @@ def test_a_full_spool_is_reported_and_still_loses_nothing(make_backlog: MakeBack
     assert not backlog.full
 
 
+def test_connecting_again_is_worth_it_once_the_disk_is_empty(make_backlog: MakeBacklog) -> None:
+    backlog = make_backlog(max_events=3)
+    for batch in BATCHES[:4]:
+        backlog.put(batch)
+    while backlog.spooled_bytes:
+        assert not backlog.relieved
+        for batch in backlog.take(0):
+            backlog.release(batch)
+    drain(backlog)
+    assert backlog.relieved
+
+
 def test_without_a_spool_full_means_full_memory(make_backlog: MakeBacklog) -> None:
     backlog = make_backlog(max_events=3, spool_bytes=0)
     backlog.put(BATCHES[0])
