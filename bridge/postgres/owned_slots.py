@@ -93,15 +93,15 @@ class SlotFile(RememberedSlots):
     """A record in a JSON file, which several processes may use.
 
     Args:
-        directory: for the file; it is made when the first slot is recorded.
+        path: of the file; it and its directory are made when the first slot is recorded.
 
     Raises:
         EnvironmentProblem: in any method: the file cannot be read or written.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
-        self._path = directory / "slots.json"
+        self._path = path
 
     def _read(self) -> _Slots:
         try:

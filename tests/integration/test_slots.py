@@ -396,11 +396,11 @@ def test_room_is_made_by_dropping_stale_slots_if_that_is_configured(
 def test_ownership_outlives_the_process_and_ends_with_the_slot(
     database: FreshDatabase, tmp_path: Path
 ) -> None:
-    source, state = Database(database.dsn), tmp_path / "state"
+    source, record = Database(database.dsn), tmp_path / "state" / "slots.json"
     config = ReplicationConfig(stale_threshold_seconds=0)
 
     def restarted() -> ReplicationSlotManager:
-        return ReplicationSlotManager(config, source, owned=SlotFile(state))
+        return ReplicationSlotManager(config, source, owned=SlotFile(record))
 
     restarted().create_slot(own(database))
     assert [s.slot.name for s in restarted().find_stale_slots()] == [own(database)]
@@ -417,7 +417,7 @@ def test_where_the_server_does_not_tell_since_when_the_record_does(
     database: FreshDatabase, tmp_path: Path
 ) -> None:
     config, source = ReplicationConfig(stale_threshold_seconds=DAY), Database(database.dsn)
-    record = SlotFile(tmp_path)
+    record = SlotFile(tmp_path / "slots.json")
     manager = ReplicationSlotManager(config, source, owned=record)
     manager.create_slot(own(database))
     assert manager.find_stale_slots() == []
@@ -426,14 +426,16 @@ def test_where_the_server_does_not_tell_since_when_the_record_does(
     record.seen_active(key)
     record.seen_inactive(key, two_days_ago)
 
-    (stale,) = ReplicationSlotManager(config, source, owned=SlotFile(tmp_path)).find_stale_slots()
+    (stale,) = ReplicationSlotManager(
+        config, source, owned=SlotFile(tmp_path / "slots.json")
+    ).find_stale_slots()
 
     assert "unused for 1728" in stale.reason
 
 
 @pytest.mark.parametrize("durable", [False, True])
 def test_the_record_of_a_slot_forgets_when_somebody_used_it(durable: bool, tmp_path: Path) -> None:
-    record = SlotFile(tmp_path / "new") if durable else RememberedSlots()
+    record = SlotFile(tmp_path / "new" / "slots.json") if durable else RememberedSlots()
     record.add("a")
 
     assert record.seen_inactive("a", 10) == 10
@@ -448,15 +450,15 @@ def test_the_record_of_a_slot_forgets_when_somebody_used_it(durable: bool, tmp_p
 def test_a_record_that_cannot_be_read_or_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "slots.json").write_text("{")
     with pytest.raises(EnvironmentProblem, match="cannot be read"):
-        SlotFile(tmp_path).recorded()
+        SlotFile(tmp_path / "slots.json").recorded()
 
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentProblem, match="cannot be written"):
-        SlotFile(tmp_path / "file").add("a")
+        SlotFile(tmp_path / "file" / "slots.json").add("a")
 
 
 def test_two_processes_may_record_at_once(tmp_path: Path) -> None:
-    one, other = SlotFile(tmp_path), SlotFile(tmp_path)
+    one, other = SlotFile(tmp_path / "slots.json"), SlotFile(tmp_path / "slots.json")
 
     one.add("a")
     other.add("b")
