@@ -137,7 +137,7 @@ class Bridge:
                 max_lag=config.slots.max_lag_bytes,
             ),
             self._sql,
-            owned=SlotFile(config.state.dir),
+            owned=SlotFile(config.state.dir / "slots.json"),
         )
         starter = Starter(config, self._database, self._sql, slots, store)
         if config.slots.auto_cleanup:
