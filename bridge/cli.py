@@ -14,6 +14,7 @@ from bridge.commands.parsing import add_common_flags, add_verb
 from bridge.core.errors import EXIT_RUNTIME, BridgeError
 
 VERBS: dict[str, str] = {
+    "demo": "show live changes of a throw-away PostgreSQL",
     "run": "stream changes to the sinks until told to stop",
     "status": "show where the slot, the sinks and dead letters stand",
     "config": "check, describe or show the configuration",

@@ -133,8 +133,8 @@ def takes_color() -> bool:
 
 def plain_line(event: CdcEvent) -> str:
     """Return the line of an event without colour, as wide as it needs to be."""
-    spans = [*_head(event), *_body(event), _GAP, (str(event.position), "")]
-    return "".join(text for text, _ in spans)
+    line = "".join(text for text, _ in [*_head(event), *_body(event)])
+    return f"{line.rstrip()}  {event.position}"
 
 
 def colored_line(event: CdcEvent, width: int) -> Text:

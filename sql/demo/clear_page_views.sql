@@ -1,0 +1,1 @@
+TRUNCATE shop.page_views RESTART IDENTITY
