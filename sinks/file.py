@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.core.errors import ConfigError
 from sinks.append_file import AppendFile
 from sinks.json_lines import JsonLinesSink
 from sinks.stdout import StandardOutput
+
+STDOUT_PATH = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,21 +19,15 @@ class FileConfig:
     Attributes:
         path: of the file; ``-`` for standard output. Missing directories are made.
         rotate_bytes: when a batch would make the file larger than this, the file is renamed
-            after the position of its last event, and the batch begins a new one. None for one
+            after the position of its last event, and the batch begins a new one; null for one
             file that grows.
     """
 
-    path: str
-    rotate_bytes: int | None = None
+    path: str = field(metadata={"min_length": 1})
+    rotate_bytes: int | None = field(default=None, metadata={"ge": 1})
 
     def __post_init__(self) -> None:
-        if not self.path:
-            raise ConfigError("The path of a file sink is empty.")
-        if self.rotate_bytes is None:
-            return
-        if self.rotate_bytes < 1:
-            raise ConfigError(f"rotate_bytes is {self.rotate_bytes}: it must be at least 1.")
-        if self.path == "-":
+        if self.path == STDOUT_PATH and self.rotate_bytes is not None:
             raise ConfigError(
                 "Standard output cannot be rotated.", remedy="Leave out rotate_bytes."
             )
@@ -44,5 +40,7 @@ class FileSink(JsonLinesSink):
 
     def __init__(self, config: FileConfig) -> None:
         super().__init__(
-            StandardOutput() if config.path == "-" else AppendFile(config.path, config.rotate_bytes)
+            StandardOutput()
+            if config.path == STDOUT_PATH
+            else AppendFile(config.path, config.rotate_bytes)
         )
