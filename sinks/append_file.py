@@ -172,9 +172,11 @@ class AppendFile:
         while os.path.exists(target):
             number += 1
             target = f"{base}_{number}{extension}"
+        mode = stat.S_IMODE(os.fstat(self._descriptor).st_mode)
         os.rename(self._path, target)
         self.close()
         self._descriptor = self._open_locked()
+        os.fchmod(self._descriptor, mode)
         self._size = self._synced = os.fstat(self._descriptor).st_size
 
     def _name_parts(self) -> tuple[str, str, str]:

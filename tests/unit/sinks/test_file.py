@@ -76,11 +76,11 @@ def test_missing_directories_are_made_and_only_the_owner_may_read(tmp_path: Path
     assert stat.S_IMODE(path.parent.parent.stat().st_mode) == 0o700
 
 
-def test_an_existing_file_keeps_its_mode(path: Path) -> None:
-    path.touch(0o640)
+def test_an_existing_file_keeps_its_mode_and_hands_it_on(path: Path) -> None:
+    path.touch()
     path.chmod(0o640)
-    write_all(path, BATCHES[:1])
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    write_all(path, BATCHES[:3], rotate_bytes=1)
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files_of(path)] == [0o640] * 3
 
 
 def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
