@@ -92,7 +92,7 @@ def drain(
         backlog(dsn, rows, per_transaction) as workload,
         psycopg.connect(dsn, autocommit=True) as session,
     ):
-        end_lsn = _end_of_backlog(session, dsn, rows)
+        end_lsn = end_of_backlog(session, dsn, rows)
         for turn in range(repeat + 1):
             for number, contestant in enumerate(field):
                 with _task(session, dsn, f"bench_{turn}_{number}", rows, end_lsn) as task:
@@ -117,7 +117,7 @@ def _task(
         yield Task(dsn=dsn, slot=slot, rows=rows, end_lsn=end_lsn, directory=Path(directory))
 
 
-def _end_of_backlog(session: psycopg.Connection[Any], dsn: str, rows: int) -> Lsn:
+def end_of_backlog(session: psycopg.Connection[Any], dsn: str, rows: int) -> Lsn:
     """Read the backlog once: to see that it is complete, and where its last commit ends."""
     with _task(session, dsn, "bench_survey", rows, 0) as task:
         found = subprocess.run(
