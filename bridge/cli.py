@@ -15,8 +15,11 @@ from bridge.core.errors import EXIT_RUNTIME, BridgeError
 
 VERBS: dict[str, str] = {
     "demo": "show live changes of a throw-away PostgreSQL",
+    "init": "show the SQL for publication, roles and slot, then run it",
+    "doctor": "check the server; each finding has its fix",
     "run": "stream changes to the sinks until told to stop",
     "status": "show where the slot, the sinks and dead letters stand",
+    "slots": "list, create, drop, advance or clean up slots",
     "config": "check, describe or show the configuration",
     "dlq": "list, show, replay or purge dead letters",
 }

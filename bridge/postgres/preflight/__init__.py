@@ -78,7 +78,7 @@ def _replication(database: Database, facts: Facts) -> Iterator[Finding]:
     except BridgeError as error:
         remedy = error.remedy
         if not facts.may_replicate:
-            remedy = facts.cloud.grant_replication.format(role=facts.quoted_role)
+            remedy = facts.cloud.grant_replication(facts.quoted_role)
             yield failed(
                 "permissions.replication",
                 f"Role {facts.role} has no right to replicate.",

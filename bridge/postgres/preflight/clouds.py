@@ -18,7 +18,8 @@ class Cloud:
         roles: that exist only there; any of them tells.
         settings: server settings that exist only there; any of them tells.
         enable_wal: how logical WAL is switched on.
-        grant_replication: how a role gets the right; ``{role}`` stands for its quoted name.
+        administrator: who may give the right to replicate.
+        replication_sql: how; ``{role}`` stands for the quoted name of the role.
         advice: what else to know, in a sentence; empty for nothing.
     """
 
@@ -26,8 +27,13 @@ class Cloud:
     roles: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
     enable_wal: str
-    grant_replication: str = "As a superuser run: ALTER ROLE {role} REPLICATION;"
+    administrator: str = "a superuser"
+    replication_sql: str = "ALTER ROLE {role} REPLICATION"
     advice: str = ""
+
+    def grant_replication(self, quoted_role: str) -> str:
+        """Return the sentence that says how a role gets the right to replicate."""
+        return f"As {self.administrator} run: {self.replication_sql.format(role=quoted_role)};"
 
 
 SELF_MANAGED = Cloud(
@@ -42,7 +48,8 @@ CLOUDS = (
         settings=frozenset({"rds.logical_replication", "rds.extensions"}),
         enable_wal="Set rds.logical_replication = 1 in the parameter group (for Aurora that of "
         "the cluster) and reboot the instance.",
-        grant_replication="As the master user run: GRANT rds_replication TO {role};",
+        administrator="the master user",
+        replication_sql="GRANT rds_replication TO {role}",
         advice="Connect to the instance or cluster endpoint, not to RDS Proxy.",
     ),
     Cloud(
@@ -50,21 +57,21 @@ CLOUDS = (
         roles=frozenset({"cloudsqlsuperuser"}),
         settings=frozenset({"cloudsql.logical_decoding"}),
         enable_wal="Set the flag cloudsql.logical_decoding = on; the instance restarts.",
-        grant_replication="As a cloudsqlsuperuser run: ALTER ROLE {role} REPLICATION;",
+        administrator="a cloudsqlsuperuser",
     ),
     Cloud(
         name="Google AlloyDB",
         roles=frozenset({"alloydbsuperuser"}),
         settings=frozenset({"alloydb.logical_decoding"}),
         enable_wal="Set the flag alloydb.logical_decoding = on; the instance restarts.",
-        grant_replication="As an alloydbsuperuser run: ALTER ROLE {role} REPLICATION;",
+        administrator="an alloydbsuperuser",
     ),
     Cloud(
         name="Azure Database for PostgreSQL",
         roles=frozenset({"azure_pg_admin"}),
         settings=frozenset({"azure.extensions"}),
         enable_wal="Set the server parameter wal_level to logical and restart the server.",
-        grant_replication="As the administrator run: ALTER ROLE {role} REPLICATION;",
+        administrator="the administrator",
         advice="Use port 5432: 6432 is the built-in pooler.",
     ),
     Cloud(
@@ -72,15 +79,15 @@ CLOUDS = (
         roles=frozenset({"neon_superuser"}),
         settings=frozenset({"neon.timeline_id"}),
         enable_wal="Enable logical replication in the project's settings; computes restart.",
-        grant_replication="Create the role in the console or API: such roles may replicate.",
-        advice="Use the host without -pooler. Neon drops slots that nobody uses for a while, so "
-        "keep the bridge running.",
+        administrator="a neon_superuser",
+        advice="Roles made in the console may replicate. Use the host without -pooler. Neon drops "
+        "slots that nobody uses for a while, so keep the bridge running.",
     ),
     Cloud(
         name="Supabase",
         roles=frozenset({"supabase_admin"}),
         enable_wal="Logical WAL is on by default there: contact the provider.",
-        grant_replication="As postgres run: ALTER ROLE {role} REPLICATION;",
+        administrator="postgres",
         advice="Use the direct host db.<project>.supabase.co, port 5432; it has an IPv6 address, "
         "or IPv4 as an add-on. The pooler does not pass replication on.",
     ),
@@ -88,13 +95,13 @@ CLOUDS = (
         name="Aiven",
         roles=frozenset({"avnadmin"}),
         enable_wal="Logical WAL is on by default there: contact the provider.",
-        grant_replication="As avnadmin run: ALTER ROLE {role} REPLICATION;",
+        administrator="avnadmin",
     ),
     Cloud(
         name="DigitalOcean",
         roles=frozenset({"doadmin"}),
         enable_wal="Logical WAL is on by default there: contact the provider.",
-        grant_replication="As doadmin run: ALTER ROLE {role} REPLICATION;",
+        administrator="doadmin",
     ),
 )
 
