@@ -56,7 +56,8 @@ class Sink(Protocol):
     def open(self, source: Source) -> Position | None:
         """Connect, and return the last position of ``source`` that the target proves to hold.
 
-        Events up to it are not written again. None if the target cannot tell.
+        Events up to it are not written again. None if the target cannot tell, or if it may have
+        refused one of them: a refused event is parked only after it was reported.
         """
 
     def write(self, batch: EventBatch) -> None:

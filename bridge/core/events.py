@@ -7,6 +7,7 @@ On the hot path an event is a small object over the texts that the server sent. 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +18,9 @@ from bridge.core.lsn import Lsn, format_lsn, parse_lsn
 if TYPE_CHECKING:
     from bridge.core.relation import Relation
     from bridge.core.values import Value
+
+
+_ORDINAL = re.compile(r"-1|[0-9]{1,18}")
 
 
 class Operation(StrEnum):
@@ -52,6 +56,8 @@ class Position(NamedTuple):
         """
         lsn, _, ordinal = text.rpartition(":")
         try:
+            if not _ORDINAL.fullmatch(ordinal):
+                raise ValueError
             return cls(parse_lsn(lsn), int(ordinal))
         except ValueError:
             raise ValueError(

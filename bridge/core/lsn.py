@@ -8,11 +8,13 @@ two hexadecimal halves, ``16/B374D848``
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 Lsn: TypeAlias = int
 
 _MAX_HALF = 0xFFFFFFFF
+_FORM = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 def format_lsn(lsn: Lsn) -> str:
@@ -26,11 +28,7 @@ def parse_lsn(text: str) -> Lsn:
     Raises:
         ValueError: the text is not two hexadecimal numbers of at most 32 bits around a slash.
     """
-    high, slash, low = text.partition("/")
-    try:
-        halves = int(high, 16), int(low, 16)
-    except ValueError:
-        halves = (-1, -1)
-    if not slash or not all(0 <= half <= _MAX_HALF for half in halves):
+    found = _FORM.fullmatch(text)
+    if found is None:
         raise ValueError(f"not a WAL position: {text!r} (expected the form 16/B374D848)")
-    return halves[0] << 32 | halves[1]
+    return int(found[1], 16) << 32 | int(found[2], 16)

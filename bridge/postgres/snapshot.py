@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
+from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import CdcEvent, EventBatch, Operation, Source, Transaction
 from bridge.core.lsn import Lsn
 from bridge.core.relation import Relation, make_columns
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 _BATCH_EVENTS = 2_000
 _BATCH_BYTES = 1 << 20
 _PROGRESS_ROWS = 100_000
+_MAX_ROWS = 1 << 32  # the bits of the ordinal in the event_id
 
 
 class Snapshot:
@@ -93,6 +95,13 @@ class Snapshot:
             first, noted = ordinal, 0
             for batch in self._table(table, ordinal):
                 ordinal += len(batch)
+                if ordinal > _MAX_ROWS:
+                    raise EnvironmentProblem(
+                        f"The snapshot has more than {_MAX_ROWS:,} rows, which is as far as "
+                        "events are numbered.",
+                        remedy="Snapshot the tables in several parts: one slot and one state.dir "
+                        "for each.",
+                    )
                 if ordinal - first - noted >= _PROGRESS_ROWS:
                     noted = ordinal - first
                     table_log.info("snapshot_progress", rows=noted)

@@ -51,7 +51,20 @@ def test_the_text_form_of_a_position() -> None:
     assert str(Position(0x16B374D848, 3)) == "16/B374D848:3"
 
 
-@pytest.mark.parametrize("text", ["", "16/B374D848", "16/B374D848:", ":3", "16:3", "16/B3:x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "16/B374D848",
+        "16/B374D848:",
+        ":3",
+        "16:3",
+        "16/B3:x",
+        "16/B3:+3",
+        "16/B3:1_0",
+        "16/B3:-2",
+    ],
+)
 def test_other_texts_are_refused_with_the_form_that_is_expected(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a position: .*expected the form 16/B374D848:3"):
         Position.parse(text)

@@ -34,7 +34,23 @@ def test_small_letters_and_leading_zeros_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/", "0", "0/", "/0", "16/B374D848/0", "G/0", "100000000/0", "0/100000000", "-1/0"]
+    "text",
+    [
+        "",
+        "/",
+        "0",
+        "0/",
+        "/0",
+        "16/B374D848/0",
+        "G/0",
+        "100000000/0",
+        "0/100000000",
+        "-1/0",
+        "0x1/0",
+        "1_0/0",
+        "+1/0",
+        " 1/0",
+    ],
 )
 def test_other_texts_are_refused_with_the_form_that_is_expected(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a WAL position: .*expected the form 16/B374D848"):
