@@ -53,12 +53,21 @@ def role_of(database: FreshDatabase, options: str) -> Iterator[str]:
             admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-@pytest.fixture
-def shop(database: FreshDatabase) -> psycopg.Connection[Any]:
+def make_shop(database: FreshDatabase) -> psycopg.Connection[Any]:
     admin = database.connect()
     admin.execute("CREATE TABLE users (id int PRIMARY KEY, name text)")
     admin.execute("CREATE PUBLICATION p FOR TABLE users")
     return admin
+
+
+@pytest.fixture
+def shop(database: FreshDatabase) -> psycopg.Connection[Any]:
+    return make_shop(database)
+
+
+@pytest.fixture
+def newest_shop(newest_database: FreshDatabase) -> psycopg.Connection[Any]:
+    return make_shop(newest_database)
 
 
 def test_a_server_that_is_ready_passes(
@@ -197,15 +206,17 @@ def test_a_prepared_transaction_that_holds_wal_back_is_named(
 
 
 def test_a_role_without_rights_learns_all_of_them_at_once(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    shop.execute('CREATE SCHEMA "Sales"; CREATE TABLE "Sales".orders (id int PRIMARY KEY)')
-    shop.execute('ALTER PUBLICATION p ADD TABLE "Sales".orders')
-    with role_of(database, "") as dsn:
-        findings = bad(checks_of(dsn, own(database), tables=("public.users", '"Sales".*')))
-        created = bad(checks_of(dsn, own(database), publication="q", tables=("public.users",)))
+    newest_shop.execute('CREATE SCHEMA "Sales"; CREATE TABLE "Sales".orders (id int PRIMARY KEY)')
+    newest_shop.execute('ALTER PUBLICATION p ADD TABLE "Sales".orders')
+    with role_of(newest_database, "") as dsn:
+        findings = bad(checks_of(dsn, own(newest_database), tables=("public.users", '"Sales".*')))
+        created = bad(
+            checks_of(dsn, own(newest_database), publication="q", tables=("public.users",))
+        )
 
-    role = f'"role_{database.name}"'
+    role = f'"role_{newest_database.name}"'
     assert findings["permissions.replication"].remedy == (
         f"As a superuser run: ALTER ROLE {role} REPLICATION;"
     )
@@ -234,25 +245,31 @@ def test_a_role_with_the_rights_and_no_more_passes(
 
 
 def test_rows_that_a_policy_hides_are_told(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    shop.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY")
-    with role_of(database, "REPLICATION") as dsn:
-        shop.execute(
-            sql.SQL("GRANT SELECT ON users TO {}").format(sql.Identifier(f"role_{database.name}"))
+    newest_shop.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY")
+    with role_of(newest_database, "REPLICATION") as dsn:
+        newest_shop.execute(
+            sql.SQL("GRANT SELECT ON users TO {}").format(
+                sql.Identifier(f"role_{newest_database.name}")
+            )
         )
 
-        finding = bad(checks_of(dsn, own(database)))["permissions.snapshot"]
+        finding = bad(checks_of(dsn, own(newest_database)))["permissions.snapshot"]
 
     assert "public.users" in finding.message
     assert "BYPASSRLS" in finding.remedy
 
 
 def test_a_missing_publication_is_made_by_the_next_start_or_fails(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    unknown = bad(checks_of(database.dsn, own(database), publication="q"))
-    listed = bad(checks_of(database.dsn, own(database), publication="q", tables=("public.users",)))
+    unknown = bad(checks_of(newest_database.dsn, own(newest_database), publication="q"))
+    listed = bad(
+        checks_of(
+            newest_database.dsn, own(newest_database), publication="q", tables=("public.users",)
+        )
+    )
 
     assert unknown["publication.tables"].status is Status.FAIL
     assert listed["publication.tables"].status is Status.WARN
@@ -260,13 +277,13 @@ def test_a_missing_publication_is_made_by_the_next_start_or_fails(
 
 
 def test_a_publication_that_differs_from_the_configuration_is_told(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    shop.execute("CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE log (line text)")
+    newest_shop.execute("CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE log (line text)")
 
-    differs = bad(checks_of(database.dsn, own(database), tables=("public.orders",)))
-    misspelt = bad(checks_of(database.dsn, own(database), tables=("public.order",)))
-    refused = bad(checks_of(database.dsn, own(database), tables=("public.*",)))
+    differs = bad(checks_of(newest_database.dsn, own(newest_database), tables=("public.orders",)))
+    misspelt = bad(checks_of(newest_database.dsn, own(newest_database), tables=("public.order",)))
+    refused = bad(checks_of(newest_database.dsn, own(newest_database), tables=("public.*",)))
 
     assert "public.orders is missing, public.users is too much" in (
         differs["publication.tables"].message
@@ -277,9 +294,9 @@ def test_a_publication_that_differs_from_the_configuration_is_told(
 
 
 def test_tables_on_which_updates_fail_are_named(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    shop.execute(
+    newest_shop.execute(
         """
         CREATE TABLE log (line text);
         CREATE TABLE parted (a int) PARTITION BY LIST (a);
@@ -288,18 +305,23 @@ def test_tables_on_which_updates_fail_are_named(
         """
     )
 
-    finding = bad(checks_of(database.dsn, own(database)))["publication.replica_identity"]
+    finding = bad(checks_of(newest_database.dsn, own(newest_database)))[
+        "publication.replica_identity"
+    ]
 
     assert finding.status is Status.FAIL
     assert "public.log, public.parted_1:" in finding.message
 
 
 def test_an_empty_publication_is_told(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    shop.execute("ALTER PUBLICATION p DROP TABLE users")
+    newest_shop.execute("ALTER PUBLICATION p DROP TABLE users")
 
-    assert bad(checks_of(database.dsn, own(database)))["publication.content"].status is Status.WARN
+    assert (
+        bad(checks_of(newest_database.dsn, own(newest_database)))["publication.content"].status
+        is Status.WARN
+    )
 
 
 @pytest.mark.postgres(min=15)
@@ -342,16 +364,16 @@ def test_a_slot_that_is_older_than_its_publication_is_told(
 
 
 def test_a_slot_that_is_not_ours_fails(
-    database: FreshDatabase, shop: psycopg.Connection[Any]
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
 ) -> None:
-    make_slot(shop, own(database), "test_decoding")
-    elsewhere = make_conninfo(database.dsn, dbname="postgres")
+    make_slot(newest_shop, own(newest_database), "test_decoding")
+    elsewhere = make_conninfo(newest_database.dsn, dbname="postgres")
 
-    plugin = bad(checks_of(database.dsn, own(database)))
-    foreign = bad(checks_of(elsewhere, own(database)))
+    plugin = bad(checks_of(newest_database.dsn, own(newest_database)))
+    foreign = bad(checks_of(elsewhere, own(newest_database)))
 
     assert "test_decoding" in plugin["slot.plugin"].message
-    assert database.name in foreign["slot.database"].message
+    assert newest_database.name in foreign["slot.database"].message
 
 
 @pytest.mark.postgres(min=14)
@@ -374,17 +396,19 @@ def test_a_physical_slot_fails(newest_database: FreshDatabase) -> None:
     assert "physical" in findings["slot.kind"].message
 
 
-def test_a_slot_in_use_is_told(database: FreshDatabase, shop: psycopg.Connection[Any]) -> None:
-    make_slot(shop, own(database))
-    connection = Database(database.dsn).connect_replication()
+def test_a_slot_in_use_is_told(
+    newest_database: FreshDatabase, newest_shop: psycopg.Connection[Any]
+) -> None:
+    make_slot(newest_shop, own(newest_database))
+    connection = Database(newest_database.dsn).connect_replication()
     pid = connection.info.backend_pid
     with closing(connection):
         connection.pgconn.exec_(
-            f'START_REPLICATION SLOT "{own(database)}" LOGICAL 0/0'
+            f'START_REPLICATION SLOT "{own(newest_database)}" LOGICAL 0/0'
             " (proto_version '1', publication_names 'p')".encode()
         )
 
-        finding = bad(checks_of(database.dsn, own(database)))["slot.active"]
+        finding = bad(checks_of(newest_database.dsn, own(newest_database)))["slot.active"]
 
     assert f"pid {pid} " in finding.message
     assert finding.status is Status.WARN

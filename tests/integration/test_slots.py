@@ -258,17 +258,21 @@ def test_the_exported_snapshot_shows_the_rows_as_of_the_slot(database: FreshData
     assert slot.created_by_us
 
 
-def test_a_temporary_slot_with_a_snapshot_goes_with_its_session(database: FreshDatabase) -> None:
-    source = Database(database.dsn)
+def test_a_temporary_slot_with_a_snapshot_goes_with_its_session(
+    newest_database: FreshDatabase,
+) -> None:
+    source = Database(newest_database.dsn)
     manager = ReplicationSlotManager(ReplicationConfig(), source)
 
     with closing(source.connect_replication()) as replication:
-        created = manager.create_slot_with_snapshot(replication, own(database), temporary=True)
+        created = manager.create_slot_with_snapshot(
+            replication, own(newest_database), temporary=True
+        )
         slot = manager.get_slot(created.name)
         assert slot is not None
         assert slot.temporary
 
-    eventually(lambda: manager.get_slot(own(database)) is None, message="the slot is gone")
+    eventually(lambda: manager.get_slot(own(newest_database)) is None, message="the slot is gone")
 
 
 def test_lag_counts_what_is_written_and_not_confirmed(database: FreshDatabase) -> None:
@@ -341,11 +345,11 @@ def _is_active(manager: ReplicationSlotManager, name: str) -> bool:
     return slot is not None and slot.active
 
 
-def test_only_slots_of_ours_are_cleaned_up(database: FreshDatabase) -> None:
-    manager = manager_of(database, stale_threshold_seconds=0)
-    ours, foreign = own(database, "_ours"), own(database, "_foreign")
+def test_only_slots_of_ours_are_cleaned_up(newest_database: FreshDatabase) -> None:
+    manager = manager_of(newest_database, stale_threshold_seconds=0)
+    ours, foreign = own(newest_database, "_ours"), own(newest_database, "_foreign")
     manager.create_slot(ours)
-    database.connect().execute(
+    newest_database.connect().execute(
         "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [foreign]
     )
 
@@ -358,22 +362,24 @@ def test_only_slots_of_ours_are_cleaned_up(database: FreshDatabase) -> None:
     assert manager.get_slot(foreign) is None
 
 
-def test_a_slot_in_use_or_used_lately_is_not_stale(database: FreshDatabase) -> None:
-    patient = manager_of(database, stale_threshold_seconds=DAY)
-    patient.create_slot(own(database, "_new"))
-    hasty = manager_of(database, stale_threshold_seconds=0)
-    hasty.create_slot(own(database, "_used"), "test_decoding")
+def test_a_slot_in_use_or_used_lately_is_not_stale(newest_database: FreshDatabase) -> None:
+    patient = manager_of(newest_database, stale_threshold_seconds=DAY)
+    patient.create_slot(own(newest_database, "_new"))
+    hasty = manager_of(newest_database, stale_threshold_seconds=0)
+    hasty.create_slot(own(newest_database, "_used"), "test_decoding")
 
     assert patient.cleanup_stale_slots() == []
-    with closing(start_streaming(database, own(database, "_used"))):
+    with closing(start_streaming(newest_database, own(newest_database, "_used"))):
         assert hasty.cleanup_stale_slots() == []
 
 
-def test_an_unused_slot_that_retains_too_much_is_stale_at_once(database: FreshDatabase) -> None:
-    manager = manager_of(database, stale_threshold_seconds=DAY, max_lag=2000)
-    manager.create_slot(own(database))
+def test_an_unused_slot_that_retains_too_much_is_stale_at_once(
+    newest_database: FreshDatabase,
+) -> None:
+    manager = manager_of(newest_database, stale_threshold_seconds=DAY, max_lag=2000)
+    manager.create_slot(own(newest_database))
     assert manager.find_stale_slots() == []
-    admin = database.connect()
+    admin = newest_database.connect()
     for _ in range(100):
         commit_something(admin)
 
@@ -394,21 +400,23 @@ def test_room_is_made_by_dropping_stale_slots_if_that_is_configured(
 
 
 def test_ownership_outlives_the_process_and_ends_with_the_slot(
-    database: FreshDatabase, tmp_path: Path
+    newest_database: FreshDatabase, tmp_path: Path
 ) -> None:
-    source, record = Database(database.dsn), tmp_path / "state" / "slots.json"
+    source, record = Database(newest_database.dsn), tmp_path / "state" / "slots.json"
     config = ReplicationConfig(stale_threshold_seconds=0)
 
     def restarted() -> ReplicationSlotManager:
         return ReplicationSlotManager(config, source, owned=SlotFile(record))
 
-    restarted().create_slot(own(database))
-    assert [s.slot.name for s in restarted().find_stale_slots()] == [own(database)]
+    restarted().create_slot(own(newest_database))
+    assert [s.slot.name for s in restarted().find_stale_slots()] == [own(newest_database)]
 
-    admin = database.connect()
-    admin.execute("SELECT pg_drop_replication_slot(%s)", [own(database)])
+    admin = newest_database.connect()
+    admin.execute("SELECT pg_drop_replication_slot(%s)", [own(newest_database)])
     restarted().list_slots()
-    admin.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [own(database)])
+    admin.execute(
+        "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [own(newest_database)]
+    )
     assert restarted().find_stale_slots() == []
 
 
@@ -488,19 +496,19 @@ def test_a_role_that_may_only_replicate_can_do_all_of_it(
 
 
 def test_a_role_without_the_right_is_told_what_it_needs(
-    database: FreshDatabase, request: pytest.FixtureRequest
+    newest_database: FreshDatabase, request: pytest.FixtureRequest
 ) -> None:
-    role = sql.Identifier(f"plain_{database.name}")
-    database.connect().execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
+    role = sql.Identifier(f"plain_{newest_database.name}")
+    newest_database.connect().execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
 
     def drop_role() -> None:
-        with psycopg.connect(database.server.dsn(), autocommit=True) as connection:
+        with psycopg.connect(newest_database.server.dsn(), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
     request.addfinalizer(drop_role)
-    source = Database(make_conninfo(database.dsn, user=f"plain_{database.name}"))
+    source = Database(make_conninfo(newest_database.dsn, user=f"plain_{newest_database.name}"))
 
     with pytest.raises(BridgeError, match="may not use replication") as caught:
-        ReplicationSlotManager(ReplicationConfig(), source).create_slot(own(database))
+        ReplicationSlotManager(ReplicationConfig(), source).create_slot(own(newest_database))
 
     assert "REPLICATION" in caught.value.remedy
