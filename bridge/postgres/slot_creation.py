@@ -292,7 +292,10 @@ class _Watch:
         return self._deadline - time.monotonic()
 
     def _too_late(self) -> EnvironmentProblem:
-        in_the_way = "; ".join(map(str, self._blockers)) or "none that this role can see"
+        in_the_way = "; ".join(map(str, self._blockers)) or (
+            "none that this role can see; on a standby, SELECT pg_log_standby_snapshot() on its "
+            "primary helps"
+        )
         return EnvironmentProblem(
             f"Creating slot {self._name!r} did not end within {self._seconds:g} s. It waits for "
             f"older transactions that have written: {in_the_way}.",

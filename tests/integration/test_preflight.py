@@ -11,10 +11,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from bridge.core.errors import EnvironmentProblem
 from bridge.postgres.connection import Database
 from bridge.postgres.embedded import EmbeddedPostgres
 from bridge.postgres.preflight import Expected, Finding, Status, run_checks
 from bridge.postgres.preflight.clouds import SELF_MANAGED, detect_cloud
+from bridge.postgres.slots import ReplicationConfig, ReplicationSlotManager
 from tests.fixtures.databases import Database as FreshDatabase
 
 CANARY = "canary-51cb"
@@ -459,3 +461,25 @@ def test_a_server_is_nobodys_cloud_without_a_sign() -> None:
     assert detect_cloud(["postgres"], ["wal_level"]) is SELF_MANAGED
     assert detect_cloud([], ["cloudsql.logical_decoding"]).name == "Google Cloud SQL"
     assert detect_cloud(["azure_pg_admin"], []).name == "Azure Database for PostgreSQL"
+
+
+@pytest.mark.parametrize(("major", "status"), [(15, Status.FAIL), (18, Status.WARN)])
+def test_a_standby_is_told(
+    private_server: Callable[..., EmbeddedPostgres], major: int, status: Status
+) -> None:
+    server = private_server(major)
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute("CREATE TABLE users (id int PRIMARY KEY)")
+        admin.execute("CREATE PUBLICATION p FOR TABLE users")
+    server.shut_down()
+    (server.data_dir / "standby.signal").touch()
+    server.start()
+
+    findings = checks_of(server.dsn())
+
+    assert one(findings, "server.primary").status is status
+    assert "target_session_attrs" in one(findings, "server.primary").remedy
+    manager = ReplicationSlotManager(ReplicationConfig(), Database(server.dsn()))
+    assert manager.list_slots() == []
+    with pytest.raises(EnvironmentProblem):
+        manager.create_slot("on_a_standby", timeout_seconds=1)
