@@ -60,6 +60,8 @@ class Pipeline:
         self._store = store
         self._checkpoint = point.checkpoint
         self._saving = Lock()
+        # Until every sink has the news of a gap, the old checkpoint stays: a crash repeats it all.
+        self._store_progress = point.gap_from is None
         self._closed = False
         self._decoder = PgOutputDecoder(point.source, catalog=catalog, style=config.values)
         self.wakeup = Wakeup()
@@ -94,8 +96,8 @@ class Pipeline:
         Returns:
             False if a stop came first; what was delivered comes again at the next start.
         """
-        if point.gap_from is not None:
-            self._runner.deliver(_gap(point))
+        if point.gap_from is not None and not self._runner.deliver(_gap(point)):
+            return False
         if point.snapshot is not None:
             tables = point.snapshot.tables(self._config.source.publication)
             batches = point.snapshot.batches(tables)
@@ -135,6 +137,7 @@ class Pipeline:
     def _enter(self, phase: Phase) -> None:
         with self._saving:
             self._checkpoint = replace(self._checkpoint, phase=phase)
+            self._store_progress = True
             self._store.save_checkpoint(self._checkpoint)
 
     def _save(self, confirmed: Lsn, positions: Mapping[str, Position]) -> None:
@@ -144,7 +147,8 @@ class Pipeline:
                 confirmed=max(confirmed, self._checkpoint.confirmed),
                 positions={**self._checkpoint.positions, **positions},
             )
-            self._store.save_checkpoint(self._checkpoint)
+            if self._store_progress:
+                self._store.save_checkpoint(self._checkpoint)
 
     def _worker(self, sink: SinkConfig, point: StartPoint, letters: DeadLetters) -> SinkWorker:
         pressure = self._config.backpressure
@@ -159,7 +163,7 @@ class Pipeline:
             Backlog(limits, self._config.state.dir, self.wakeup.ring),
             source=point.source,
             resume=point.checkpoint.positions.get(sink.name),
-            horizon=point.server.wal_lsn,
+            horizon=point.server.wal_lsn if point.gap_from is None else None,
             backoff=Backoff(sink.retry),
             dead_letters=letters if sink.dead_letter else None,
             durable=self._ledger.became_durable,

@@ -94,6 +94,8 @@ class Starter:
             Transient: the server is away.
         """
         server = self.identify()
+        if self._database.tls_note is not None:
+            log.warning("connection_unprotected", reason=self._database.tls_note)
         if self._config.source.snapshot == "only":
             with self._snapshot_only(server) as point:
                 yield point
@@ -160,12 +162,17 @@ class Starter:
         """Publications come before slots: a slot only knows those that existed before it."""
         source = self._config.source
         publications = Publications(self._sql)
-        publications.ensure(source.publication, source.tables)
+        plan = publications.ensure(source.publication, source.tables)
+        for note in plan.notes:
+            log.warning("publication_note", publication=source.publication, note=note)
 
     @contextmanager
     def _first(self, server: Server, gap_from: Lsn | None) -> Iterator[StartPoint]:
         source = self._config.source
-        self._store.save_checkpoint(self._checkpoint(server, Phase.CREATING, 0))
+        # With a gap to tell of, the old checkpoint stays until the sinks have the news: after a
+        # crash before that, the gap is found again.
+        if gap_from is None:
+            self._store.save_checkpoint(self._checkpoint(server, Phase.CREATING, 0))
         connection = self._database.connect_replication()
         snapshot: Snapshot | None = None
         try:
@@ -177,9 +184,10 @@ class Starter:
             )
             log.info("slot_created", slot=source.slot, lsn=format_lsn(created.consistent_point))
             checkpoint = self._checkpoint(server, Phase.SNAPSHOT, created.consistent_point)
-            self._store.save_checkpoint(checkpoint)
-            if source.snapshot != "never" and gap_from is None:
-                snapshot = self._open_snapshot(server, created)
+            if gap_from is None:
+                self._store.save_checkpoint(checkpoint)
+                if source.snapshot != "never":
+                    snapshot = self._open_snapshot(server, created)
             yield StartPoint(
                 server=server,
                 checkpoint=checkpoint,

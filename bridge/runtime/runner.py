@@ -158,14 +158,22 @@ class Runner:
         else:
             end = [] if last is None else [Commit(last.commit_lsn, last.ordinal, end_lsn)]
             self._hand_out(EventBatch([], end), open_transaction=False)
+        return self._wait_until_durable()
+
+    def deliver(self, batch: EventBatch) -> bool:
+        """Deliver events that do not come from the stream, and wait until they are durable.
+
+        Returns:
+            False if a stop was asked for before that.
+        """
+        self._hand_out(batch, open_transaction=False)
+        return self._wait_until_durable()
+
+    def _wait_until_durable(self) -> bool:
         while not self._stopping.is_set() and self._ledger.outstanding:
             self._wakeup.wait(_MAX_WAIT_S)
         self._raise_failure()
         return not self._stopping.is_set()
-
-    def deliver(self, batch: EventBatch) -> None:
-        """Hand out events that do not come from the stream."""
-        self._hand_out(batch, open_transaction=False)
 
     def run(self, connect: Callable[[], Stream]) -> None:
         """Stream until ``stop`` is called, reconnecting as often as needed.

@@ -38,7 +38,8 @@ class SinkWorker:
         backlog: where the batches come from.
         source: of the events.
         resume: position up to which the sink holds the events, as far as the checkpoint knows.
-        horizon: where the server's WAL ends: no sink can hold events beyond it.
+        horizon: where the server's WAL ends: no sink can hold events beyond it. None to ignore
+            what the sink claims to hold: after an accepted gap it may come from another history.
         backoff: how long to wait after the n-th failure in a row.
         dead_letters: where rejected events go; None to stop at the first one.
         durable: called with the name and the position whenever it advances.
@@ -53,7 +54,7 @@ class SinkWorker:
         *,
         source: Source,
         resume: Position | None,
-        horizon: Lsn,
+        horizon: Lsn | None,
         backoff: Backoff,
         dead_letters: DeadLetters | None,
         durable: Callable[[str, Position], None],
@@ -147,14 +148,16 @@ class SinkWorker:
                 self._settle(self._sink.poll())
 
     def _resume_from(self, held: Position | None) -> None:
-        if held is None or (self._durable is not None and held <= self._durable):
+        if held is None or self._horizon is None:
+            return
+        if self._durable is not None and held <= self._durable:
             return
         if held.commit_lsn > self._horizon:
             raise GapDetected(
                 f"Sink {self.name!r} already holds events up to {held}, beyond the end of the "
                 f"server's WAL at {format_lsn(self._horizon)}.",
-                remedy="The server was restored to an earlier state; start with --accept-gap, "
-                "or give the sink a new target.",
+                remedy="The server was restored to an earlier state, and the bridge has no "
+                "checkpoint to tell how far: give the sink a new target.",
             )
         self._durable = held
 
