@@ -226,10 +226,10 @@ class WalBudgetConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotsConfig:
-    """Limits for the slots that the bridge creates.
+    """Limits for slots.
 
     Attributes:
-        max_slots: how many slots of the bridge may exist on the server.
+        max_slots: how many logical slots the database may have before none is added.
         stale_threshold_seconds: after how long without use a slot counts as stale.
         auto_cleanup: whether stale slots of the bridge are dropped at the start.
         max_lag_bytes: retained WAL from which a slot counts as stale too; null for no limit.
