@@ -16,7 +16,7 @@ from tests.fixtures.raw_json import members, parse_strictly, same_document
 from tests.fixtures.row_judge import Difference, differences
 from tests.fixtures.server_sources import PostgresServer
 from tests.fixtures.type_samples import TYPE_SAMPLES
-from tests.fixtures.written_types import Group, Origin, WrittenTypes, write_types
+from tests.fixtures.written_types import DEFAULT_STYLE, Group, Origin, WrittenTypes, write_types
 
 EXTENSIONS = sorted({sample.extension for sample in TYPE_SAMPLES if sample.extension})
 OTHER_NUMBERS = ValueStyle(int8="string", numeric="number")
@@ -36,7 +36,7 @@ def written(server: PostgresServer, postgres_major: int) -> Iterator[WrittenType
 
 
 def unexplained(
-    written: WrittenTypes, origin: Origin, style: ValueStyle | None = None
+    written: WrittenTypes, origin: Origin, style: ValueStyle = DEFAULT_STYLE
 ) -> list[tuple[Group, Difference]]:
     """Let the server judge all events; return what it reads differently for no good reason."""
     found = []
@@ -44,8 +44,8 @@ def unexplained(
     for group, lines in written.lines(origin, style).items():
         table, _, member = group
         names = list(written.tables[table].types)
-        for difference in differences(written.connection, table, names, lines, member):
-            if not is_explained(difference, lines[difference.line], member, written):
+        for difference in differences(written.judge, table, names, lines, member):
+            if not is_explained(difference, lines[difference.line], member):
                 found.append((group, difference))
         values += sum(value != "null" for line in lines for value in row(line, member).values())
     print(f"PostgreSQL {written.major}, {origin}: {values} values")
@@ -57,7 +57,7 @@ def row(line: str, member: str) -> dict[str, str]:
     return members(members(line)[member])
 
 
-def is_explained(difference: Difference, line: str, member: str, written: WrittenTypes) -> bool:
+def is_explained(difference: Difference, line: str, member: str) -> bool:
     """Whether this is one of the three differences that docs/values.md tells of.
 
     A JSON ``null`` reads as SQL's, and the event names it. A ``json`` loses the spaces around it
@@ -106,7 +106,7 @@ def test_the_server_reads_every_row_with_numbers_in_the_other_style_as_it_stores
     assert unexplained(written, origin, OTHER_NUMBERS) == []
     default, other = (
         row(written.lines("text", style)["scalars", "Insert", "new_values"][2], "new_values")
-        for style in (None, OTHER_NUMBERS)
+        for style in (DEFAULT_STYLE, OTHER_NUMBERS)
     )
     changed = {name for name in default if default[name] != other[name]}
     assert changed == {"int8", "numeric", "numeric(10,3)"} & default.keys()
