@@ -163,7 +163,7 @@ class Pipeline:
             Backlog(limits, self._config.state.dir, self.wakeup.ring),
             source=point.source,
             resume=point.checkpoint.positions.get(sink.name),
-            horizon=point.server.wal_lsn if point.gap_from is None else None,
+            horizon=point.server.wal_lsn if point.trust_sinks else None,
             backoff=Backoff(sink.retry),
             dead_letters=letters if sink.dead_letter else None,
             durable=self._ledger.became_durable,

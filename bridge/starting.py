@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import structlog
@@ -42,6 +42,7 @@ class StartPoint:
         resume: position up to which every sink holds the events; None to deliver all.
         gap_from: where the last run had ended, if changes since then are lost and accepted.
         snapshot: of the existing rows, to be delivered first; None if there is none to deliver.
+        trust_sinks: whether what a sink claims to hold belongs to this history of the database.
     """
 
     server: Server
@@ -50,6 +51,7 @@ class StartPoint:
     resume: Position | None = None
     gap_from: Lsn | None = None
     snapshot: Snapshot | None = None
+    trust_sinks: bool = True
 
     @property
     def source(self) -> Source:
@@ -123,18 +125,21 @@ class Starter:
         if start is Start.ADOPT and self._config.source.snapshot == "initial" and gap_from is None:
             log.warning("snapshot_skipped", reason="the slot was made before the first start")
         confirmed = slot.confirmed_flush_lsn or 0
+        trust_sinks = gap_from is None
         if checkpoint is None:
             checkpoint = self._checkpoint(server, Phase.STREAMING, confirmed)
         elif checkpoint.timeline != server.timeline:
             # After a failover positions may mean other events than before: rather repeat some.
             log.warning("timeline_changed", before=checkpoint.timeline, now=server.timeline)
             checkpoint = replace(checkpoint, timeline=server.timeline, positions={})
+            trust_sinks = False
         yield StartPoint(
             server=server,
             checkpoint=checkpoint,
             confirmed=confirmed,
             resume=self._resume(checkpoint),
             gap_from=gap_from,
+            trust_sinks=trust_sinks,
         )
 
     def identify(self) -> Server:
@@ -194,6 +199,7 @@ class Starter:
                 confirmed=created.consistent_point,
                 gap_from=gap_from,
                 snapshot=snapshot,
+                trust_sinks=gap_from is None,
             )
         finally:
             if snapshot is not None:
@@ -202,43 +208,43 @@ class Starter:
 
     @contextmanager
     def _snapshot_only(self, server: Server) -> Iterator[StartPoint]:
-        """Read the rows as they are now. No stream follows, so there is no slot to agree with,
-        and nothing to remember under the slot's name.
+        """Read the rows with a slot that ends with its session, for a position that no commit has.
+
+        No stream follows, so nothing is remembered under the name of the configured slot.
         """
         self._prepare_publication()
-        checkpoint = self._checkpoint(server, Phase.SNAPSHOT, server.wal_lsn)
-        snapshot = self._snapshot(server, None, lsn=server.wal_lsn, base_lsn=server.wal_lsn)
+        connection = self._database.connect_replication()
         try:
-            yield StartPoint(
-                server=server,
-                checkpoint=replace(checkpoint, slot=f"{checkpoint.slot} (snapshot only)"),
-                confirmed=server.wal_lsn,
-                snapshot=snapshot,
+            created = self._slots.create_slot_with_snapshot(
+                connection,
+                f"{self._config.source.slot[:50]}_snapshot",
+                temporary=True,
+                timeout_seconds=self._config.source.create_slot_timeout_seconds,
             )
+            checkpoint = self._checkpoint(server, Phase.SNAPSHOT, created.consistent_point)
+            with closing(self._open_snapshot(server, created)) as snapshot:
+                yield StartPoint(
+                    server=server,
+                    checkpoint=replace(checkpoint, slot=created.name),
+                    confirmed=created.consistent_point,
+                    snapshot=snapshot,
+                )
         finally:
-            snapshot.close()
+            connection.close()
 
     def _open_snapshot(self, server: Server, created: CreatedSlot) -> Snapshot:
         slot = self._slots.get_slot(created.name)
         if slot is None or slot.restart_lsn is None:
             raise EnvironmentProblem(f"Slot {created.name!r} vanished right after its creation.")
-        # The slot decodes from its restart position on, and streams commits from the consistent
-        # point on: so that lies before every commit of the stream and belongs to no other start.
-        return self._snapshot(
-            server,
-            created.snapshot_name,
-            lsn=created.consistent_point,
-            base_lsn=slot.restart_lsn,
-        )
-
-    def _snapshot(self, server: Server, name: str | None, *, lsn: Lsn, base_lsn: Lsn) -> Snapshot:
         return Snapshot(
             self._sql,
-            name,
+            created.snapshot_name,
             source=Source(server.system_identifier, server.database),
             style=self._config.values,
-            lsn=lsn,
-            base_lsn=base_lsn,
+            lsn=created.consistent_point,
+            # The slot decodes from here on, and streams commits from the consistent point on: so
+            # this lies before every commit of the stream and belongs to no other start.
+            base_lsn=slot.restart_lsn,
             timestamp=int(time.time() * 1_000_000),
         )
 

@@ -127,7 +127,7 @@ class SlotWatch:
             raise EnvironmentProblem(
                 f"Publication {name!r} was dropped: the server leaves out its changes.",
                 remedy="Create it again with 'pgbridge init'; changes made without it are only in "
-                "the tables, so take a new snapshot (drop the slot first).",
+                "the tables, so take a new snapshot: drop the slot, empty state.dir, start again.",
             )
 
     def _look_at_slot(self) -> None:

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 from argparse import Namespace
+from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,9 @@ def _stop_on_signals(bridge: Bridge) -> None:
         if asked:
             os._exit(128 + number)
         asked = True
-        bridge.stop()
+        # In a thread of its own: the handler interrupts the main thread, which may hold the very
+        # lock that stopping needs.
+        Thread(target=bridge.stop, name="stop", daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

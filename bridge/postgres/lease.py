@@ -8,6 +8,7 @@ own: the server takes it back as soon as that session ends, however the process 
 from __future__ import annotations
 
 import hashlib
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +46,7 @@ class Lease:
         digest = hashlib.sha256(f"pgbridge/slot/{slot}".encode()).digest()
         self._key = int.from_bytes(digest[:8], "big", signed=True)
         self._connection: Connection | None = None
+        self._acquiring = Lock()  # or two threads that lost it would take it from each other
 
     def __enter__(self) -> Self:
         return self
@@ -64,8 +66,10 @@ class Lease:
             Transient: the server is away.
             EnvironmentProblem: the server refuses us.
         """
-        if self.held():
-            return True
+        with self._acquiring:
+            return self.held() or self._acquire()
+
+    def _acquire(self) -> bool:
         connection = self._database.connect()
         try:
             row = connection.execute(load("lease/acquire.sql"), {"key": self._key}).fetchone()

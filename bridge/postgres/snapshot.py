@@ -39,7 +39,6 @@ class Snapshot:
     Args:
         database: where to connect.
         name: of the exported snapshot; imported here, so that the exporter may go on afterwards.
-            None for the rows as they are now.
         source: of the events.
         style: how numbers are written.
         lsn: the slot's consistent point: what the rows are the state of.
@@ -51,7 +50,7 @@ class Snapshot:
     def __init__(
         self,
         database: Database,
-        name: str | None,
+        name: str,
         *,
         source: Source,
         style: ValueStyle,
@@ -66,9 +65,9 @@ class Snapshot:
         self._catalog = Catalog(self._connection)
         try:
             self._connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            if name is not None:
-                snapshot = sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name))
-                self._connection.execute(snapshot)
+            self._connection.execute(
+                sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(name))
+            )
         except psycopg.Error as error:
             self._connection.close()
             raise explain(error, doing="importing the slot's snapshot") from error

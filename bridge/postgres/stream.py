@@ -297,7 +297,7 @@ class ReplicationStream:
                 f"The server cannot load publication {self._options.publication!r} "
                 "and leaves out its changes.",
                 remedy="Create the publication; changes made without it are only in the tables, "
-                "so take a new snapshot (drop the slot first).",
+                "so take a new snapshot: drop the slot, empty state.dir, start again.",
             )
 
     def _publication_names(self) -> str:

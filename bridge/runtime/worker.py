@@ -39,7 +39,7 @@ class SinkWorker:
         source: of the events.
         resume: position up to which the sink holds the events, as far as the checkpoint knows.
         horizon: where the server's WAL ends: no sink can hold events beyond it. None to ignore
-            what the sink claims to hold: after an accepted gap it may come from another history.
+            what the sink claims to hold: it may come from another history of the database.
         backoff: how long to wait after the n-th failure in a row.
         dead_letters: where rejected events go; None to stop at the first one.
         durable: called with the name and the position whenever it advances.

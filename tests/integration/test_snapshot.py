@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from bridge.core.errors import EnvironmentProblem, Transient
@@ -22,7 +23,17 @@ SLOT_LSN = 0x2000
 
 @contextmanager
 def snapshot_of(dsn: str, name: str | None = None) -> Iterator[Snapshot]:
-    snapshot = Snapshot(
+    """Read in a snapshot by its name; without one, in that of a moment ago."""
+    with closing(psycopg.connect(dsn)) as exporter:
+        if name is None:
+            (name,) = exporter.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+        snapshot = import_snapshot(dsn, name)
+    with closing(snapshot):
+        yield snapshot
+
+
+def import_snapshot(dsn: str, name: str) -> Snapshot:
+    return Snapshot(
         SourceDatabase(dsn),
         name,
         source=Source("7", "test"),
@@ -31,8 +42,6 @@ def snapshot_of(dsn: str, name: str | None = None) -> Iterator[Snapshot]:
         base_lsn=BASE_LSN,
         timestamp=1_000_000,
     )
-    with closing(snapshot):
-        yield snapshot
 
 
 def read(dsn: str, publication: str = "p") -> list[CdcEvent]:
