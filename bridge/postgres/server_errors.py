@@ -22,7 +22,8 @@ POOLER_REMEDY = (
 SLOT_LOST_REMEDY = (
     "The changes after its position cannot be read any more. Drop it with "
     "`pgbridge slots drop NAME`, start again with `--accept-gap` (or with an empty state.dir, for "
-    "a new snapshot), and raise max_slot_wal_keep_size or idle_replication_slot_timeout if it happens again."
+    "a new snapshot), and raise max_slot_wal_keep_size or idle_replication_slot_timeout if it "
+    "happens again."
 )
 _REPLICATION_REMEDY = (
     "As a superuser run: ALTER ROLE <role> REPLICATION; "
