@@ -42,8 +42,11 @@ def parse_copy_line(line: bytes, columns: int) -> tuple[str | None, ...]:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        # Without the cause: its message would quote the bytes of a value.
-        raise DecodeError("not UTF-8 text", offset=error.start, context=_CONTEXT) from None
+        printed = _lone_bytes_printed(line)
+        if printed is None:
+            # Without the cause: its message would quote the bytes of a value.
+            raise DecodeError("not UTF-8 text", offset=error.start, context=_CONTEXT) from None
+        text = printed
     if "\n" in text:
         raise DecodeError("a second line begins", offset=line.index(b"\n"), context=_CONTEXT)
     fields = text.split("\t") if columns or text else []
@@ -68,6 +71,20 @@ def parse_copy_line(line: bytes, columns: int) -> tuple[str | None, ...]:
         ) from None
 
 
+def _lone_bytes_printed(line: bytes) -> str | None:
+    r"""Decode a line in which fields are one byte beyond ASCII; None if that is not what is wrong.
+
+    Only the type ``"char"`` prints that, on servers before 15. Newer ones print ``\303``.
+    """
+    try:
+        return "\t".join(
+            f"\\\\{field[0]:03o}" if len(field) == 1 and field[0] >= 0x80 else field.decode()
+            for field in line.split(b"\t")
+        )
+    except UnicodeDecodeError:
+        return None
+
+
 def _unescape(field: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPES[match[1]], field)
 
@@ -75,10 +92,10 @@ def _unescape(field: str) -> str:
 def _unknown_escape(line: bytes) -> int:
     """Return the offset of the first escape that is neither ``\\N`` alone nor in the table."""
     offset = 0
-    for field in line.decode().split("\t"):
+    for field in line.decode("latin-1").split("\t"):  # one character for each byte
         if field != _NULL:
             for match in _ESCAPED.finditer(field):
                 if match[1] not in _ESCAPES:
-                    return offset + len(field[: match.start()].encode())
-        offset += len(field.encode()) + 1
+                    return offset + match.start()
+        offset += len(field) + 1
     return offset

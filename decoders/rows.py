@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from bridge.core.events import ABSENT, CdcEvent, Operation, PartialRow, Texts, Transaction
 from bridge.core.lsn import Lsn
 from bridge.core.relation import Relation
+from decoders.binary.scalars import char
 
 HEADER_BYTES = 25
 """Size of the header of an XLogData frame."""
@@ -31,6 +32,9 @@ BinaryText: TypeAlias = Callable[[int], Callable[[bytes], str]]
 
 _TUPLE_START = HEADER_BYTES + 1 + 4  # after the tag and the OID of the relation
 _SHORT_TEXT = b"t\0\0\0"  # kind and the upper three bytes of the length: text below 256 bytes
+_CHAR = 18
+"""OID of the type ``"char"``. Servers before 15 print a byte beyond ASCII as it is, which is not
+UTF-8; it becomes what newer ones print."""
 _length = Struct(">I").unpack_from
 _count = Struct(">H").unpack_from
 
@@ -75,6 +79,8 @@ class RowDecoders:
         if end > len(frame):
             raise Malformed
         if kind == 0x74:  # t
+            if end == start + 1 and self.relation.columns[column].type_oid == _CHAR:
+                return char(frame[start:end]), end
             return frame[start:end].decode(), end
         if kind == 0x62:  # b
             return self._binary(column)(frame[start:end]), end
@@ -139,7 +145,10 @@ def _generate(relation: Relation, field: Callable[[bytes, int, int], Any]) -> di
         return CdcEvent(transaction, ordinal, lsn, INSERT, relation, row, None)
     """
     count = len(relation.columns)
-    fields = "    partial = False\n" + "".join(_FIELD.format(i=i) for i in range(count))
+    fields = "    partial = False\n" + "".join(
+        (_ANY_FIELD if column.type_oid == _CHAR else _FIELD).format(i=i)
+        for i, column in enumerate(relation.columns)
+    )
     row = "    row = (" + "".join(f"v{i}, " for i in range(count)) + ")\n"
     row += "    if partial: row = PartialRow(row)\n"
     source = ""
@@ -176,6 +185,10 @@ def _generate(relation: Relation, field: Callable[[bytes, int, int], Any]) -> di
     return names
 
 
+_ANY_FIELD = """\
+    v{i}, at = field(frame, at, {i})
+    if v{i} is ABSENT: partial = True
+"""
 _FIELD = """\
     if frame[at:at + 4] == SHORT_TEXT:
         end = at + 5 + frame[at + 4]; v{i} = frame[at + 5:end].decode(); at = end

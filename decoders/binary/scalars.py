@@ -58,7 +58,7 @@ def boolean(data: bytes) -> str:
 
 
 def char(data: bytes) -> str:
-    r"""Type ``"char"``, one byte. Bytes beyond ASCII as servers from 16 print them: ``\377``."""
+    r"""Type ``"char"``, one byte. Bytes beyond ASCII as servers from 15 print them: ``\377``."""
     if len(data) != 1:
         raise wrong_size('"char"', data, 1)
     code = data[0]

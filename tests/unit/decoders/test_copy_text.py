@@ -51,6 +51,11 @@ def test_escapes_and_null_are_told_apart(line: bytes, values: tuple[str | None, 
     assert parse_copy_line(line, len(values)) == values
 
 
+def test_a_char_beyond_ascii_of_an_old_server_becomes_what_newer_ones_print() -> None:
+    assert parse_copy_line(b"\xc3\t\\N\t\xff\n", 3) == (r"\303", None, r"\377")
+    assert parse_copy_line(b"\\\\303\n", 1) == (r"\303",)
+
+
 def test_a_table_without_columns_has_empty_lines() -> None:
     assert parse_copy_line(b"\n", 0) == ()
     with pytest.raises(DecodeError, match="0 columns expected, 1 found"):
@@ -72,6 +77,7 @@ def test_another_number_of_columns_is_an_error(line: bytes, columns: int) -> Non
         (rb"a	b\\\q", 5),
         (b"a\tb\\", 3),
         (b"a\tb\xff", 3),
+        (b"\xff\t\\x41", 2),
         (b"a\nb\tc", 1),
     ],
 )

@@ -68,6 +68,24 @@ def test_an_empty_transaction_has_no_last_ordinal(decoder: PgOutputDecoder) -> N
     assert batch.commits == [Commit(0x2000, None, 0x2030)]
 
 
+@pytest.mark.parametrize("text", ["", "a", "\\303"])
+def test_a_char_beyond_ascii_of_an_old_server_becomes_what_newer_ones_print(
+    decoder: PgOutputDecoder, text: str
+) -> None:
+    frames = FrameWriter()
+    table = RelationFrame(oid=16401, table="t", columns=(("c", 18, False), ("d", 18, False)))
+    printed = frames.insert(table, ["?", text]).replace(b"\x01?", b"\x01\xc3")
+    batch = decoder.feed([frames.begin(0x2000), frames.relation(table), printed])
+    assert [event.new for event in batch.events] == [("\\303", text)]
+
+
+def test_a_text_that_is_not_utf_8_is_an_error(decoder: PgOutputDecoder) -> None:
+    frames = FrameWriter()
+    damaged = frames.insert(USERS, ["1", "?"]).replace(b"\x01?", b"\x01\xc3")
+    with pytest.raises(DecodeError, match="UTF-8"):
+        decoder.feed([frames.begin(0x2000), frames.relation(USERS), damaged])
+
+
 def test_an_update_of_the_key_carries_the_old_key_only(decoder: PgOutputDecoder) -> None:
     frames = FrameWriter()
     batch = decoder.feed(
