@@ -10,15 +10,15 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
-from functools import partial
 from threading import Event
 
 import structlog
 
 from bridge.config import Config
-from bridge.core.errors import BridgeError, Transient
+from bridge.core.errors import BridgeError, SlotBusy, Transient
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
+from bridge.lease_keeper import LeaseKeeper
 from bridge.pipeline import Pipeline
 from bridge.postgres.catalog import Catalog
 from bridge.postgres.connection import Database
@@ -30,7 +30,7 @@ from bridge.runtime.retry import Backoff
 from bridge.runtime.state import StateStore
 from bridge.starting import Starter
 from bridge.streaming import Connector
-from bridge.watching import Periodically, SlotGivenUp, SlotWatch, keep_lease
+from bridge.watching import Periodically, SlotGivenUp, SlotWatch
 
 log = structlog.get_logger()
 
@@ -52,6 +52,7 @@ class Bridge:
         self._stopping = Event()
         self._pipeline: Pipeline | None = None
         self._failure: Exception | None = None
+        self._standby = False
         source = config.source
         instance = source.instance or socket.gethostname()
         name = f"pgbridge/{source.slot}/{instance}"
@@ -77,23 +78,18 @@ class Bridge:
         backoff = Backoff(RetryPolicy())
         with ExitStack() as stack:
             lease = stack.enter_context(
-                Lease(self._sql, config.source.slot, timeout_s=config.source.lease_seconds)
+                LeaseKeeper(self._new_lease, config.source.lease_seconds, failed=self._fail)
             )
             if not self._wait_for(lease):
                 return
-            stack.enter_context(
-                Periodically(
-                    "lease",
-                    config.source.lease_seconds / 5,
-                    partial(keep_lease, lease),
-                    self._fail,
-                )
-            )
             store = stack.enter_context(StateStore(config.state.dir))
             while not self._stopping.is_set():
                 try:
                     self._generation(store, lease)
                     break
+                except SlotBusy as busy:
+                    self._note_standby(busy.message)
+                    self._stopping.wait(_STANDBY_WAIT_S)
                 except Transient as error:
                     delay = backoff.next_delay() or 0.0
                     log.warning("start_retry", error=error.message, delay_s=round(delay, 3))
@@ -110,24 +106,30 @@ class Bridge:
             pipeline.fail(error)
         self._stopping.set()
 
-    def _wait_for(self, lease: Lease) -> bool:
+    def _new_lease(self) -> Lease:
+        source = self._config.source
+        return Lease(self._sql, source.slot, timeout_s=source.lease_seconds)
+
+    def _note_standby(self, reason: str) -> None:
+        if not self._standby:
+            log.info("standby", slot=self._config.source.slot, reason=reason)
+            self._standby = True
+
+    def _wait_for(self, lease: LeaseKeeper) -> bool:
         """Be a hot standby until the slot is free. Returns False if a stop came first."""
-        waiting = False
         while not self._stopping.is_set():
             try:
-                if lease.try_acquire():
+                if lease.acquire():
+                    self._standby = False
                     return True
             except Transient as error:  # a standby outlives the server's restarts
                 log.warning("start_retry", error=error.message, delay_s=_STANDBY_WAIT_S)
             else:
-                if not waiting:
-                    slot = self._config.source.slot
-                    log.info("standby", slot=slot, reason="lease held elsewhere")
-                    waiting = True
+                self._note_standby("lease held elsewhere")
             self._stopping.wait(_STANDBY_WAIT_S)
         return False
 
-    def _generation(self, store: StateStore, lease: Lease) -> None:
+    def _generation(self, store: StateStore, lease: LeaseKeeper) -> None:
         config = self._config
         slots = ReplicationSlotManager(
             ReplicationConfig(

@@ -19,7 +19,7 @@ from bridge.core.continuity import (
     check_slot,
     decide_start,
 )
-from bridge.core.errors import EnvironmentProblem, GapDetected
+from bridge.core.errors import EnvironmentProblem, GapDetected, SlotBusy
 from bridge.core.events import Position, Source
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.postgres.connection import Database
@@ -93,6 +93,7 @@ class Starter:
         Raises:
             EnvironmentProblem: the server, the slot or the publication cannot be used.
             GapDetected: changes would be skipped, and that was not accepted.
+            SlotBusy: another process streams from the slot.
             Transient: the server is away.
         """
         server = self.identify()
@@ -104,6 +105,11 @@ class Starter:
             return
         checkpoint = self._store.load_checkpoint(self._config.source.slot)
         slot = self._slots.get_slot(self._config.source.slot)
+        if slot is not None and slot.active:
+            # Its reader moves it: where it stands can be judged only when that one is gone.
+            raise SlotBusy(
+                f"Slot {slot.name!r} is in use by the session with pid {slot.active_pid}."
+            )
         gap_from: Lsn | None = None
         try:
             start = self._decide(checkpoint, slot, server)

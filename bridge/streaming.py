@@ -9,12 +9,11 @@ from bridge.config import SourceConfig
 from bridge.core.continuity import Server, check_slot
 from bridge.core.errors import BridgeError, EnvironmentProblem, GapDetected
 from bridge.core.lsn import Lsn, format_lsn
+from bridge.lease_keeper import LeaseKeeper
 from bridge.postgres.connection import Connection, Database, identify
-from bridge.postgres.lease import Lease
 from bridge.postgres.slots import ReplicationSlotManager
 from bridge.postgres.stream import ReplicationStream, StreamOptions
 from bridge.starting import slot_state
-from bridge.watching import keep_lease
 
 
 class Connector:
@@ -35,7 +34,7 @@ class Connector:
         source: SourceConfig,
         database: Database,
         slots: ReplicationSlotManager,
-        lease: Lease,
+        lease: LeaseKeeper,
         server: Server,
         *,
         confirmed: Callable[[], Lsn],
@@ -57,7 +56,7 @@ class Connector:
             EnvironmentProblem: the lease was lost, or the slot cannot be used.
             Transient: the server is away, or the slot is still busy.
         """
-        keep_lease(self._lease)
+        self._lease.check()
         self._check_slot()
         settings = {}
         if self._source.logical_decoding_work_mem is not None:

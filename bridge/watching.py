@@ -1,6 +1,6 @@
-"""What is looked at from time to time: the lease, and while the stream runs slot and publication.
+"""What is looked at from time to time while the stream runs: the slot and the publication.
 
-Over sessions of their own, so that it works just as well while the stream is stuck.
+Over a session of its own, so that it works just as well while the stream is stuck.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import structlog
 
 from bridge.config import Config
 from bridge.core.errors import BridgeError, EnvironmentProblem, Transient
-from bridge.postgres.lease import Lease
 from bridge.postgres.publications import Publications
 from bridge.postgres.slots import ReplicationSlotManager
 from bridge.runtime.wal_budget import Verdict, WalBudget
@@ -63,24 +62,6 @@ class Periodically:
 
 
 _JOIN_S = 5.0
-
-
-def keep_lease(lease: Lease) -> None:
-    """Show that this process is alive; the server takes the lease from one that is silent.
-
-    A restart of the server ends the lease too. It is then taken again; had another process had it
-    in between and streamed, the slot would have moved, which is found out before streaming.
-
-    Raises:
-        EnvironmentProblem: another process has the lease.
-        Transient: the server is away.
-    """
-    if not lease.try_acquire():
-        raise EnvironmentProblem(
-            "The lease on the slot was lost to another process: this one was silent for too long, "
-            "or the server ended its session.",
-            remedy="Start again: the bridge then waits until the slot is free.",
-        )
 
 
 class SlotWatch:
