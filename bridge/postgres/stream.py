@@ -262,6 +262,35 @@ class ReplicationStream:
         interval = _ANSWER_INTERVAL_S if self._reply_wanted else self._status_interval_s
         return max(0.0, self._status_at + interval - self._monotonic())
 
+    def finish(self, timeout_s: float) -> bool:
+        """End the stream in order, and wait until the server has taken in all that it was sent.
+
+        Closing a socket with unread data resets the connection, and the last status would be lost
+        with it. What still comes is thrown away: it was not confirmed, so it comes again.
+
+        Returns:
+            Whether the server has ended the stream within ``timeout_s`` seconds.
+
+        Raises:
+            Transient: the connection is lost.
+        """
+        deadline = self._monotonic() + timeout_s
+        try:
+            self._pgconn.put_copy_end()
+            self._flush_output()
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._pgconn.socket, selectors.EVENT_READ)
+                while (left := deadline - self._monotonic()) > 0:
+                    length, _ = self._pgconn.get_copy_data(1)
+                    if length < 0:
+                        return True
+                    if length == 0:
+                        selector.select(left)
+                        self._pgconn.consume_input()
+        except psycopg.Error as error:
+            raise explain(error, doing="ending the stream") from error
+        return False
+
     def close(self) -> None:
         """End the connection; the slot becomes free at once. Does nothing the second time."""
         self._selector.close()

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.core.errors import SlotBusy, Transient
+from bridge.core.errors import BridgeError, SlotBusy, Transient
 from bridge.core.events import Commit, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.runtime.ledger import Ledger
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 _MAX_WAIT_S = 1.0
 _STANDBY_WAIT_S = 1.0
+_FINISH_S = 3.0
+"""What the server needs to take in the last status, even behind a full socket."""
 
 
 class Received(Protocol):
@@ -49,6 +51,7 @@ class Stream(Protocol):
     def read(self, timeout_s: float) -> Received: ...
     def send_status(self, *, write: Lsn, flush: Lsn) -> bool: ...
     def seconds_to_status(self) -> float: ...
+    def finish(self, timeout_s: float) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -206,12 +209,14 @@ class Runner:
     def close(self) -> None:
         """Finish: drain the sinks, save, confirm. To be called once, also after errors."""
         drain_s = 0.0 if self._failure is not None else self._limits.drain_s
+        log.info("stopping", drain_s=drain_s)
         drained = self._drain(drain_s)
         self._ledger.close()
         if self._stream is not None:
             try:
                 self._stream.send_status(write=self._ledger.received, flush=self._ledger.flush)
-            except Transient as error:
+                self._stream.finish(_FINISH_S)
+            except BridgeError as error:
                 log.warning("final_status_lost", error=error.message)
         self._disconnect()
         for worker in self._workers:
