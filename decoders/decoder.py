@@ -36,11 +36,9 @@ from decoders.rows import HEADER_BYTES, Malformed, RowDecoder, RowDecoders
 
 _head = Struct(">xQ16xcI").unpack_from  # start LSN; tag and the first four bytes after it
 _send_time = Struct(">q").unpack_from
-_begin = Struct(">QqI").unpack_from
-_commit = Struct(">BQQ").unpack_from
-_BEGIN_BYTES = HEADER_BYTES + 21
-_COMMIT_BYTES = HEADER_BYTES + 26
-_BODY = HEADER_BYTES + 1
+_begin = Struct(f">{HEADER_BYTES}xxQqI").unpack  # final LSN, commit time, xid; nothing after
+_commit = Struct(f">{HEADER_BYTES}xxBQQ8x").unpack  # flags, commit LSN, end LSN
+_new_tuple = tuple.__new__  # half the time of calling the class of a named tuple
 _NOTHING = -2  # below every ordinal
 _EVERYTHING = 1 << 62  # above every ordinal
 
@@ -138,7 +136,7 @@ class PgOutputDecoder:
         """
         events: list[CdcEvent] = []
         commits: list[Commit] = []
-        rows, append = self._handlers, events.append
+        rows, append, source = self._handlers, events.append, self._source
         transaction, ordinal = self._transaction, self._ordinal
         skip_through = self._skip_through
         frame = b""
@@ -153,10 +151,18 @@ class PgOutputDecoder:
                         append(handlers[oid](frame, transaction, ordinal, lsn))
                     ordinal += 1
                 elif tag == b"B":
-                    transaction, skip_through = self._begin(frame, transaction)
+                    if transaction is not None:
+                        raise Malformed
+                    commit_lsn, time, xid = _begin(frame)
+                    transaction = Transaction(source, xid, commit_lsn, time + POSTGRES_EPOCH_US)
+                    skip_through = _NOTHING if self._resume is None else self._seen(commit_lsn)
                     ordinal = 0
                 elif tag == b"C":
-                    commits.append(_end(frame, transaction, ordinal))
+                    flags, commit_lsn, end_lsn = _commit(frame)
+                    if transaction is None or flags or commit_lsn != transaction.commit_lsn:
+                        raise Malformed
+                    end = commit_lsn, ordinal - 1 if ordinal else None, end_lsn
+                    commits.append(_new_tuple(Commit, end))
                     transaction = None
                 else:
                     self._transaction, self._ordinal = transaction, ordinal
@@ -169,21 +175,17 @@ class PgOutputDecoder:
         self._skip_through = skip_through
         return EventBatch(events, commits, sum(map(len, frames)))
 
-    def _begin(self, frame: bytes, open_one: Transaction | None) -> tuple[Transaction, int]:
-        """Return the transaction, and the ordinal up to which it was seen before."""
-        if len(frame) != _BEGIN_BYTES or open_one is not None:
-            raise Malformed
-        commit_lsn, time, xid = _begin(frame, _BODY)
-        transaction = Transaction(self._source, xid, commit_lsn, time + POSTGRES_EPOCH_US)
+    def _seen(self, commit_lsn: Lsn) -> int:
+        """Return the ordinal up to which a transaction was seen before."""
         resume = self._resume
         if resume is None:
-            return transaction, _NOTHING
+            return _NOTHING
         if commit_lsn < resume.commit_lsn:
-            return transaction, _EVERYTHING
+            return _EVERYTHING
         if commit_lsn == resume.commit_lsn:
-            return transaction, resume.ordinal
+            return resume.ordinal
         self._resume = None
-        return transaction, _NOTHING
+        return _NOTHING
 
     def _on_relation(
         self, frame: bytes, lsn: Lsn, events: list[CdcEvent], commits: list[Commit]
@@ -268,15 +270,6 @@ class PgOutputDecoder:
             )
 
 
-def _end(frame: bytes, transaction: Transaction | None, ordinal: int) -> Commit:
-    if len(frame) != _COMMIT_BYTES or transaction is None:
-        raise Malformed
-    flags, commit_lsn, end_lsn = _commit(frame, _BODY)
-    if flags or commit_lsn != transaction.commit_lsn:
-        raise Malformed
-    return Commit(commit_lsn, ordinal - 1 if ordinal else None, end_lsn)
-
-
 def _parse(frame: bytes, expected: type[_Message]) -> _Message:
     message = parse_message(frame[HEADER_BYTES:])
     assert isinstance(message, expected)  # the tag says so
@@ -291,7 +284,7 @@ def _diagnose(frame: bytes) -> DecodeError:
         message = parse_message(frame[HEADER_BYTES:])
     except DecodeError as error:
         return error
-    lsn = format_lsn(_head(frame)[0]) if len(frame) >= _BODY + 4 else "the end of the frame"
+    lsn = format_lsn(_head(frame)[0]) if len(frame) >= HEADER_BYTES + 5 else "the end of the frame"
     return DecodeError(
         f"the message at {lsn} does not fit the messages before it (its transaction, its "
         "relation or the number of its columns), or was not asked for",

@@ -83,7 +83,7 @@ def _generate(relation: Relation) -> Encoder:
             """        f'{{"type":"cdc_event",{event.transaction.json}'""",
             f"""        f'{{{ordinal}:08x}}",'""",
             "        " + repr('"operation":"'),
-            """        f'{event.operation}'""",
+            """        f'{event.operation._value_}'""",
             "        " + repr(_table_members(relation)),
             """        f'"ordinal":{event.ordinal},"lsn":{event.lsn},"row_id":'""",
             f"        f'{_row_id(relation)}'",

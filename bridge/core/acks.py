@@ -90,10 +90,13 @@ class AckTracker:
             open_transaction: whether a transaction has begun and not ended.
         """
         for commit_lsn, last_ordinal, end_lsn in commits:
-            if last_ordinal is not None:
-                self._handed = max(self._handed, Position(commit_lsn, last_ordinal))
-            self._received = max(self._received, end_lsn)
-            self._note(end_lsn)
+            if end_lsn > self._received:
+                self._received = end_lsn
+            if last_ordinal is not None and (commit_lsn, last_ordinal) > self._handed:
+                self._handed = Position(commit_lsn, last_ordinal)
+                self._commits.append((self._handed, end_lsn))
+            else:
+                self._wait_for_the_same(end_lsn)
         if last is not None:
             self._handed = max(self._handed, last)
         self._open = open_transaction
@@ -122,7 +125,7 @@ class AckTracker:
         """Take note that the connection was lost: the open transaction will come again."""
         self._open = False
 
-    def _note(self, end_lsn: Lsn) -> None:
+    def _wait_for_the_same(self, end_lsn: Lsn) -> None:
         """Note that ``end_lsn`` may be confirmed once all handed out so far is durable.
 
         Commits without events, and those that come again after a lost connection, wait for the

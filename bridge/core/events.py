@@ -82,12 +82,16 @@ class Source:
 
     system_identifier: str
     database: str
-    tag: int = field(init=False, repr=False)
+    id_groups: tuple[str, ...] = field(init=False, repr=False)
+    """How an ``event_id`` goes on after the LSN, for each last hexadecimal digit of the LSN."""
 
     def __post_init__(self) -> None:
         digest = hashlib.sha256(f"{self.system_identifier}/{self.database}".encode()).digest()
         tag = int.from_bytes(digest[:4], "big") >> (32 - _TAG_BITS)
-        object.__setattr__(self, "tag", tag)
+        groups = tuple(
+            f"{0x8000 | digit << 10 | tag >> 16:04x}-{tag & 0xFFFF:04x}" for digit in range(16)
+        )
+        object.__setattr__(self, "id_groups", groups)
 
 
 class Transaction:
@@ -111,10 +115,10 @@ class Transaction:
         is unique by construction and sorts like the position, which keeps the unique indexes of
         consumers compact. Only a non-transactional message sorts last among those of its LSN.
         """
-        lsn = f"{self.commit_lsn:016x}"
-        tag = self.source.tag
-        group = 0x8000 | int(lsn[15], 16) << 10 | tag >> 16
-        return f"{lsn[:8]}-{lsn[8:12]}-8{lsn[12:15]}-{group:04x}-{tag & 0xFFFF:04x}"
+        commit_lsn = self.commit_lsn
+        lsn = f"{commit_lsn:016x}"
+        groups = self.source.id_groups[commit_lsn & 0xF]
+        return f"{lsn[:8]}-{lsn[8:12]}-8{lsn[12:15]}-{groups}"
 
     @property
     def json(self) -> str:
