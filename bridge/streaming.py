@@ -57,13 +57,13 @@ class Connector:
             Transient: the server is away, or the slot is still busy.
         """
         self._lease.check()
-        self._check_slot()
         settings = {}
         if self._source.logical_decoding_work_mem is not None:
             settings["logical_decoding_work_mem"] = self._source.logical_decoding_work_mem
         connection = self._database.connect_replication(**settings)
         try:
-            self._check_server(connection)
+            self._check_server(connection)  # first: on another one the slot is another one too
+            self._check_slot()
             stream = ReplicationStream(
                 connection,
                 StreamOptions(
