@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -13,7 +13,8 @@ from tests.fixtures.bridge_process import BridgeProcess
 from tests.fixtures.databases import Database, fresh_database
 from tests.fixtures.postgres import ServerPool
 
-MakeBridge = Callable[..., BridgeProcess]
+MakeBridge: TypeAlias = Callable[..., BridgeProcess]
+MakeDatabase: TypeAlias = Callable[[int], Database]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def make_bridge(tmp_path: Path) -> Iterator[MakeBridge]:
 
 
 @pytest.fixture
-def make_database(postgres_servers: ServerPool) -> Iterator[Callable[[int], Database]]:
+def make_database(postgres_servers: ServerPool) -> Iterator[MakeDatabase]:
     """Return a function that makes a database on the shared server of a major version."""
     with ExitStack() as databases:
         yield lambda major: databases.enter_context(fresh_database(postgres_servers.server(major)))

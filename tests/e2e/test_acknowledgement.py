@@ -6,64 +6,41 @@ import json
 import random
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
 
 import psycopg
 import pytest
 
 from bridge.core.lsn import format_lsn
 from bridge.postgres.embedded import EmbeddedPostgres, StopMode
-from tests.e2e.conftest import MakeBridge
+from tests.e2e.conftest import MakeBridge, MakeDatabase
 from tests.fixtures.bridge_process import SLOT, BridgeProcess
 from tests.fixtures.databases import Database
-from tests.fixtures.delivered import Event, position, without_repeats
+from tests.fixtures.delivered import position, without_repeats
+from tests.fixtures.one_table import (
+    Connection,
+    create_table,
+    insert,
+    keys,
+    single_row_commits,
+    stored_keys,
+    write_unpublished,
+)
 from tests.fixtures.postgres import PrivateServerFactory
-from tests.fixtures.slot_history import SlotHistory, current_wal_lsn, look_at_slot
+from tests.fixtures.slot_history import (
+    SlotHistory,
+    current_wal_lsn,
+    look_at_slot,
+    wait_until_confirmed,
+)
 from tests.fixtures.waiting import eventually
-
-Connection = psycopg.Connection[Any]
-MakeDatabase = Callable[[int], Database]
 
 MIB = 1 << 20
 SEGMENT = 16 * MIB
 
 QUICK = {"status_interval_seconds": 0.2}
-
-
-def create_table(connection: Connection, name: str = "t") -> None:
-    connection.execute(f"CREATE TABLE {name} (id bigint PRIMARY KEY, name text)")
-
-
-def insert(connection: Connection, *keys: int, table: str = "t") -> None:
-    """Insert rows in one transaction."""
-    with connection.transaction():
-        for key in keys:
-            connection.execute(f"INSERT INTO {table} VALUES (%s, 'row')", [key])
-
-
-def write_unpublished(connection: Connection, megabytes: int) -> None:
-    """Write WAL that no publication is interested in."""
-    connection.execute("CREATE TABLE IF NOT EXISTS filler (body text)")
-    connection.execute(
-        "INSERT INTO filler SELECT repeat(md5(random()::text), 55) FROM generate_series(1, %s)",
-        [megabytes * 600],
-    )
-
-
-def wait_until_confirmed(connection: Connection, lsn: int, timeout: float = 20.0) -> None:
-    eventually(
-        lambda: look_at_slot(connection).confirmed >= lsn,
-        timeout=timeout,
-        message=f"the slot stands at {format_lsn(lsn)}",
-    )
-
-
-def keys(events: list[Event]) -> list[int]:
-    return [int(event["row_id"]) for event in events]
 
 
 # What may be confirmed
@@ -84,7 +61,7 @@ def test_wal_of_other_tables_and_databases_is_given_up_while_the_published_ones_
     assert current_wal_lsn(connection) - before > 100 * MIB
     for _ in range(2):  # the server moves restart_lsn to where it has described its transactions
         connection.execute("CHECKPOINT")
-        wait_until_confirmed(connection, current_wal_lsn(connection))
+        wait_until_confirmed(connection)
     eventually(
         lambda: (look_at_slot(connection).retained_bytes or 0) < 2 * SEGMENT,
         timeout=20,
@@ -118,7 +95,7 @@ def test_one_event_that_is_not_durable_holds_the_slot_whatever_else_is_written(
     assert retained is not None
     assert retained > 40 * MIB
     bridge.gate().release()
-    wait_until_confirmed(connection, current_wal_lsn(connection))
+    wait_until_confirmed(connection)
 
 
 @pytest.mark.parametrize("major", [13, 18])
@@ -145,42 +122,10 @@ def test_keepalives_and_empty_transactions_confirm_nothing_that_a_stuck_sink_owe
     events = bridge.start().wait_for_events(3)
     assert keys(events) == [1, 2, 3]
     assert max(history.confirmed) <= events[0]["commit_lsn"]
-    wait_until_confirmed(connection, current_wal_lsn(connection))
+    wait_until_confirmed(connection)
 
 
 # Where the stream goes on
-
-
-@contextmanager
-def single_row_commits(database: Database, writers: int = 4) -> Iterator[None]:
-    """Commit one row after the other, without a pause, in several sessions at once."""
-    ending = threading.Event()
-    loop = """
-    DO $$ BEGIN
-      FOR i IN 1..50 LOOP
-        INSERT INTO t (name) VALUES ('row');
-        COMMIT;
-      END LOOP;
-    END $$
-    """
-
-    def write(connection: Connection) -> None:
-        while not ending.is_set():
-            connection.execute(loop)
-            ending.wait(0.05)
-
-    threads = [
-        threading.Thread(target=write, args=(database.connect(),), daemon=True)
-        for _ in range(writers)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.mark.parametrize(
@@ -194,15 +139,13 @@ def test_at_any_border_between_two_transactions_nothing_is_lost_and_nothing_conf
     print(f"seed {seed}")
     choose = random.Random(seed)
     connection = newest_database.connect()
-    connection.execute(
-        "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text)"
-    )
+    create_table(connection)
     bridge = make_bridge(newest_database.dsn, sinks=[{"type": "gated"}])
     bridge.start().wait_until_logged("stream_started")
     rounds = ["break"] * breaks + ["kill"] * kills
     choose.shuffle(rounds)
     lives = [(0, 0)]  # number of the first event, and where the slot stood before
-    with single_row_commits(newest_database):
+    with single_row_commits(newest_database.dsn):
         for act in rounds:
             enough = len(bridge.delivered().events()) + choose.randrange(1, 60)
             bridge.wait_for_events(enough)
@@ -221,11 +164,11 @@ def test_at_any_border_between_two_transactions_nothing_is_lost_and_nothing_conf
                 confirmed = look_at_slot(connection).confirmed
                 lives.append((len(bridge.delivered().events()), confirmed))
                 bridge.start()
-    wait_until_confirmed(connection, current_wal_lsn(connection))
+    wait_until_confirmed(connection)
     assert bridge.terminate() == 0
 
     events = bridge.delivered().events()
-    stored = [key for (key,) in connection.execute("SELECT id FROM t ORDER BY id")]
+    stored = stored_keys(connection)
     assert sorted(keys(without_repeats(events))) == stored
     repeats = 0
     ends = [first for first, _ in lives[1:]] + [len(events)]
@@ -400,11 +343,9 @@ def test_a_server_that_was_restored_to_an_earlier_state_is_refused_until_that_is
 
         bridge.start("--accept-gap").wait_until_logged("stream_started")
         insert(connection, 2)
-        bridge.until(lambda: 2 in keys_of_rows(bridge), "the row written after the restore")
-
-
-def keys_of_rows(bridge: BridgeProcess) -> list[int]:
-    return keys([e for e in bridge.delivered().events() if e["operation"] != "Message"])
+        bridge.until(
+            lambda: 2 in keys(bridge.delivered().events()), "the row written after the restore"
+        )
 
 
 # Repeats
@@ -430,7 +371,7 @@ def test_what_the_server_sends_again_after_its_restart_is_identical_and_kept_fro
                 insert(connection, key)
             for file in (known, given):
                 bridge.until(lambda file=file: keys(file.events())[-1:] == [written[-1]], "a row")
-            wait_until_confirmed(connection, current_wal_lsn(connection))
+            wait_until_confirmed(connection)
 
     bridge.start()
     write_and_confirm(*range(5))
@@ -487,12 +428,9 @@ def test_the_slot_stands_where_the_last_of_several_sinks_stands(
 
     bridge.gate("behind").release()
     bridge.start()
-    bridge.until(lambda: keys_last(bridge) == 30, "the last row")
-    delivered = without_repeats(bridge.delivered("behind").events())
+    behind_events = bridge.delivered("behind").events
+    bridge.until(lambda: keys(behind_events())[-1] == 30, "the last row")
+    delivered = without_repeats(behind_events())
     assert delivered == without_repeats(bridge.delivered("ahead").events())
     assert len(delivered) == 13
-    wait_until_confirmed(connection, current_wal_lsn(connection))
-
-
-def keys_last(bridge: BridgeProcess) -> int:
-    return keys(bridge.delivered("behind").events())[-1]
+    wait_until_confirmed(connection)
