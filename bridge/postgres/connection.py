@@ -35,11 +35,16 @@ _PINNED: Final = {
     "lc_monetary": "C",
     # regclass and the expressions of row filters are then always printed with their schema.
     "search_path": "pg_catalog,pg_temp",
+    "quote_all_identifiers": "off",
 }
 """Settings that change how a value looks as text."""
 
 _WHOLE_ROWS: Final = {"row_security": "off"}
 """A policy that hides rows from us is an error then, instead of a snapshot without those rows."""
+
+_QUICK: Final = {"jit": "off"}
+"""Our catalog queries are estimated as large and are not; compiling them takes longer than they
+do, and the decoder waits for some of them."""
 
 _UNLIMITED: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _UNLIMITED_SINCE: Final = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
@@ -178,7 +183,7 @@ class Database:
             connection.close()
 
     def _open(self, settings: dict[str, str], **parameters: str) -> Connection:
-        wanted = {**_PINNED, **_WHOLE_ROWS, **dict.fromkeys(_UNLIMITED, "0"), **settings}
+        wanted = {**_PINNED, **_WHOLE_ROWS, **_QUICK, **dict.fromkeys(_UNLIMITED, "0"), **settings}
         pins = " ".join(f"-c {name}={_escaped(value)}" for name, value in wanted.items())
         try:
             connection = psycopg.connect(

@@ -115,6 +115,8 @@ _ANSWERED: tuple[_Rule, ...] = (
           "the server refuses the password", "Check the user and password in `source.dsn`."),
     _Rule(("28",), "", _Class.RETRY_ONCE_REACHED,
           "the server refuses this user", "Check the user in `source.dsn`, and pg_hba.conf."),
+    _Rule(("42883",), r"binary output function", _Class.STOP,
+          "a type of a published column has no binary form", "Set `source.binary` to false."),
     _Rule(("57014",), "", _Class.RETRY, "the command was cancelled"),
 
     _Rule(("55000",), r"wal_level", _Class.STOP,

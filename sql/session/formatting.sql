@@ -6,4 +6,5 @@ SELECT current_setting('DateStyle'),
        current_setting('extra_float_digits'),
        current_setting('lc_monetary'),
        current_setting('search_path'),
+       current_setting('quote_all_identifiers'),
        current_setting('client_encoding')

@@ -23,6 +23,7 @@ OF_THE_ROLE = {
     "extra_float_digits": "-15",
     "search_path": "public",
     "xmlbinary": "hex",
+    "quote_all_identifiers": "on",
 }
 OF_THE_DATABASE = {
     "datestyle": "Postgres, MDY",
