@@ -184,6 +184,34 @@ def test_at_any_border_between_two_transactions_nothing_is_lost_and_nothing_conf
     print(f"{len(stored)} rows, {repeats} repeats in {len(lives)} lives")
 
 
+def test_a_commit_that_begins_where_the_confirmed_one_ends_is_not_skipped(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    first, second = newest_database.connect(), newest_database.connect()
+    create_table(first)
+    bridge = make_bridge(newest_database.dsn, source=QUICK)
+    for attempt in range(5):  # the server may write something of its own in between
+        bridge.start().wait_until_logged("stream_started")
+        first.execute("BEGIN")
+        insert(first, 10 * attempt)
+        second.execute("BEGIN")
+        insert(second, 10 * attempt + 1)
+        first.execute("COMMIT")
+        bridge.wait_for_events(2 * attempt + 1)
+        wait_until_confirmed(first)
+        with SlotHistory(newest_database.dsn) as history:  # keepalives carry the border too
+            bridge.until(lambda history=history: history.answers >= 3, "answers to keepalives")
+        bridge.kill()
+        confirmed = look_at_slot(first).confirmed
+        second.execute("COMMIT")
+        event = bridge.start().wait_for_events(2 * attempt + 2)[-1]
+        assert keys([event]) == [10 * attempt + 1]
+        assert bridge.terminate() == 0
+        if event["commit_lsn"] == confirmed:
+            return
+    raise AssertionError("no two commits had a common border")
+
+
 def test_positions_rise_through_interleaved_transactions_and_a_copy(
     newest_database: Database, make_bridge: MakeBridge
 ) -> None:

@@ -45,6 +45,17 @@ def wait_until_sent(connection: Connection) -> None:
     )
 
 
+def wait_until_the_socket_is_full(connection: Connection) -> None:
+    """Wait until the server waits for the bridge to read."""
+    eventually(
+        lambda: connection.execute(
+            "SELECT FROM pg_stat_activity WHERE wait_event = 'WalSenderWriteData'"
+            " AND datname = current_database()"
+        ).fetchall(),
+        message="the server waits for its socket",
+    )
+
+
 def is_gone(connection: Connection, pid: int) -> bool:
     return not connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall()
 
@@ -126,13 +137,7 @@ def test_the_server_can_end_a_stream_that_nobody_reads(
     walsender = look_at_slot(connection).active_pid
     assert walsender is not None
     insert_many(connection, 1, 20_000, row_bytes=1_500)
-    eventually(
-        lambda: connection.execute(
-            "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event = 'WalSenderWriteData'",
-            [walsender],
-        ).fetchall(),
-        message="the server waits for its socket",
-    )
+    wait_until_the_socket_is_full(connection)
     connection.execute("SELECT pg_terminate_backend(%s)", [walsender])
     eventually(
         lambda: is_gone(connection, walsender), timeout=5, message="the server process is gone"
@@ -338,6 +343,29 @@ def test_sigterm_under_load_leaves_the_slot_where_the_sinks_are_and_nothing_repe
     assert bridge.terminate() == 0
     assert keys(delivered()) == keys(without_repeats(delivered()))
     assert sorted(keys(delivered())) == stored_keys(connection)
+
+
+def test_what_becomes_durable_after_sigterm_is_confirmed_through_a_full_socket(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_table(connection)
+    pressure = {"max_events": 500, "spool_bytes": 0}
+    bridge = make_bridge(newest_database.dsn, sinks=[{"type": "gated"}], backpressure=pressure)
+    bridge.gate().hold()
+    bridge.start().wait_until_logged("stream_started")
+    insert(connection, 0)
+    (event,) = bridge.wait_for_events(1)
+    insert_many(connection, 1, 20_000, row_bytes=1_500)
+    wait_until_the_socket_is_full(connection)
+    assert look_at_slot(connection).confirmed <= event["commit_lsn"]
+    bridge.signal(signal.SIGTERM)
+    bridge.wait_until_logged("stopping")
+    bridge.gate().release()
+    assert bridge.wait() == 0
+    confirmed = look_at_slot(connection).confirmed
+    assert confirmed == bridge.checkpoint().confirmed
+    assert confirmed > event["commit_lsn"]
 
 
 def test_sigterm_with_a_dead_sink_ends_within_the_grace_and_loses_nothing(
