@@ -178,7 +178,7 @@ def test_a_fast_shutdown_of_the_server_does_not_wait_for_a_stuck_sink(
 # A network that is stuck
 
 
-LIVELY = {"status_interval_seconds": 0.5, "liveness_seconds": 2}
+LIVELY = {"status_interval_seconds": 0.5, "liveness_seconds": 2, "lease_seconds": 2}
 
 
 @pytest.mark.parametrize("fault", ["freeze", "cut"])
@@ -192,7 +192,7 @@ def test_a_connection_that_carries_nothing_is_replaced(
     ):
         create_table(connection)
         through = server.dsn(host="127.0.0.1", port=proxy.port)
-        bridge = make_bridge(through, source={**LIVELY, "lease_seconds": 2})
+        bridge = make_bridge(through, source=LIVELY)
         bridge.start().wait_until_logged("stream_started")
         insert(connection, 1)
         bridge.wait_for_events(1)
