@@ -233,14 +233,14 @@ def identify(connection: Connection) -> Identity:
     """Run ``IDENTIFY_SYSTEM`` on a replication session.
 
     Raises:
-        EnvironmentProblem: the other side takes it for SQL, as a pooler does.
-        psycopg.Error: any other failure.
+        EnvironmentProblem: the other side takes it for SQL, as a pooler does, or refuses it.
+        Transient: the connection was lost.
     """
     try:
         found = _simple_query(connection, "IDENTIFY_SYSTEM")
     except psycopg.Error as error:
         if error.sqlstate != _UNDEFINED_SYNTAX:
-            raise
+            raise explain(error, doing="asking the server who it is") from error
         raise EnvironmentProblem(
             "The server does not know IDENTIFY_SYSTEM: this looks like a connection pooler, "
             "which does not pass replication on.",
