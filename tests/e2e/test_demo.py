@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -24,6 +26,8 @@ from bridge.postgres.embedded import find_binaries
 from tests.fixtures.waiting import eventually
 
 TIMEOUT_S = 60.0
+MOST_BYTES = 300_000
+"""What a live demo shows in about a minute and a half; the test needs a second of it."""
 
 
 @pytest.fixture
@@ -107,6 +111,14 @@ def test_a_signal_ends_the_demo_in_order(scratch: Path, number: signal.Signals) 
     assert_nothing_is_left(scratch)
 
 
+def read_within(deadline_s: float, screen: io.FileIO, shown: bytes) -> bytes:
+    """Read what a terminal shows next; a demo that has gone quiet or on for too long fails."""
+    ready, _, _ = select.select([screen], [], [], deadline_s)
+    assert ready, f"nothing more was shown for {deadline_s:g} s: ...{shown[-2000:]!r}"
+    assert len(shown) < MOST_BYTES, f"it did not come to an end: ...{shown[-2000:]!r}"
+    return screen.read(65536) or b""
+
+
 def test_a_terminal_gets_colour_and_a_status_line_until_ctrl_c(scratch: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
@@ -125,7 +137,7 @@ def test_a_terminal_gets_colour_and_a_status_line_until_ctrl_c(scratch: Path) ->
     ):
         os.close(theirs)
         with suppress(OSError):  # the other side of a terminal that is gone
-            while block := screen.read(65536):
+            while block := read_within(TIMEOUT_S, screen, shown):
                 shown += block
                 status = b"transactions  \xc2\xb7  confirmed 0/" in shown
                 if status and b"Insert" in shown and not asked:
