@@ -123,6 +123,7 @@ def test_a_terminal_gets_colour_and_a_status_line_until_ctrl_c(scratch: Path) ->
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
     environment = {**surroundings(scratch), "TERM": "xterm-256color"}
+    environment.pop("COLUMNS", None)  # the test runner's; ours is what the terminal says
     shown, asked = b"", False
     with (
         subprocess.Popen(
