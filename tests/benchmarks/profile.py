@@ -32,7 +32,6 @@ from bridge.runtime.backlog import Backlog
 from bridge.runtime.ledger import Ledger
 from bridge.runtime.runner import Runner
 from bridge.runtime.state import StateStore
-from bridge.runtime.worker import SinkWorker
 from decoders.decoder import PgOutputDecoder
 from sinks.append_file import AppendFile
 from tests.benchmarks.contestants import bridge_config, write_config
@@ -136,6 +135,7 @@ def profile(dsn: str, workload: Workload, sink: str) -> str:
 
             gc.collect()
             gc.freeze()
+            gc.set_threshold(50_000, 20, 20)  # as `pgbridge run` does
             watcher = Thread(target=stop_at_end, name="watcher")
             before = _thread_cpu()
             with stages.installed():
