@@ -144,7 +144,9 @@ def _measure(session: psycopg.Connection[Any], contestant: Contestant, task: Tas
             raise _Stuck
     except _Stuck:
         said = log_path.read_text(errors="replace").strip()[-2000:]
-        raise Failed(f"{contestant.name} did not get to the end. It said:\n{said}") from None
+        raise Failed(
+            f"{contestant.name} did not get to the end ({process.poll()}). It said:\n{said}"
+        ) from None
     finally:
         process.kill()
         process.wait()

@@ -141,7 +141,7 @@ def _measure(
             raise TimeoutError
     except (TimeoutError, subprocess.TimeoutExpired):
         said = log_path.read_text(errors="replace").strip()[-2000:]
-        raise Failed(f"The bridge failed. It said:\n{said}") from None
+        raise Failed(f"The bridge ended with {bridge.poll()}. It said:\n{said}") from None
     finally:
         bridge.kill()
         bridge.wait()

@@ -32,6 +32,7 @@ from bridge.runtime.backlog import Backlog
 from bridge.runtime.ledger import Ledger
 from bridge.runtime.runner import Runner
 from bridge.runtime.state import StateStore
+from bridge.runtime.wakeup import Wakeup
 from decoders.decoder import PgOutputDecoder
 from sinks.append_file import AppendFile
 from tests.benchmarks.contestants import bridge_config, write_config
@@ -44,6 +45,7 @@ _STAGES: tuple[tuple[Any, str, str], ...] = (
     (ReplicationStream, "_wait", "wait for the server"),
     (ReplicationStream, "send_status", "status"),
     (PgOutputDecoder, "feed", "decode"),
+    (Wakeup, "wait", "pause for the sinks"),
     (Ledger, "hand_out", "acknowledgement"),
     (Ledger, "became_durable", "acknowledgement"),
     (Backlog, "put", "backlog"),
@@ -139,7 +141,7 @@ def profile(dsn: str, workload: Workload, sink: str) -> str:
             watcher = Thread(target=stop_at_end, name="watcher")
             before = _thread_cpu()
             with stages.installed():
-                Runner._hand_out = count  # type: ignore[method-assign]
+                Runner._hand_out = count  # type: ignore[assignment,method-assign]
                 try:
                     watcher.start()
                     began = time.monotonic()

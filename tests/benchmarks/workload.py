@@ -111,13 +111,16 @@ def slot_copy(session: psycopg.Connection[Any], name: str) -> Iterator[str]:
 
 
 def drop_slot(session: psycopg.Connection[Any], name: str) -> None:
-    """Drop a slot as soon as nobody streams from it any more."""
+    """Drop a slot, if it exists, as soon as nobody streams from it any more."""
     session.execute(
         "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots"
         " WHERE slot_name = %s AND active",
         [name],
     )
-    session.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    session.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+        [name],
+    )
 
 
 def _wal_end(session: psycopg.Connection[Any]) -> Lsn:
