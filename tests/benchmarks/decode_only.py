@@ -16,6 +16,8 @@ from bridge.postgres.stream import ReplicationStream, StreamOptions
 from decoders.decoder import PgOutputDecoder
 from tests.benchmarks.workload import PUBLICATION
 
+_FINISH_S = 30.0
+
 
 def main(dsn: str, slot: str, rows: int) -> None:
     stream = ReplicationStream(
@@ -36,6 +38,8 @@ def main(dsn: str, slot: str, rows: int) -> None:
     if seen != rows:
         sys.exit(f"{seen} rows came instead of {rows}")
     stream.send_status(write=end_lsn, flush=end_lsn)
+    if not stream.finish(_FINISH_S):  # closing a socket with unread data would lose the status
+        sys.exit("the server did not end the stream")
     stream.close()
     print(format_lsn(end_lsn))
 
