@@ -36,6 +36,7 @@ from bridge.streaming import Connector
 from decoders.decoder import PgOutputDecoder
 from decoders.logical_message import MESSAGE_RELATION, message_row
 from decoders.messages import Message
+from sinks.base import Feed
 from sinks.encode import encode_native
 from sinks.registry import sink_class
 
@@ -158,10 +159,9 @@ class Pipeline:
             spool_bytes=pressure.spool_bytes,
         )
         return SinkWorker(
-            sink.name,
+            Feed(point.source, self._config.source.slot, sink.name),
             sink_class(sink.type)(sink.settings),
             Backlog(limits, self._config.state.dir, self.wakeup.ring),
-            source=point.source,
             resume=point.checkpoint.positions.get(sink.name),
             horizon=point.server.wal_lsn if point.trust_sinks else None,
             backoff=Backoff(sink.retry),

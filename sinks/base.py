@@ -35,6 +35,22 @@ class Progress:
     rejections: tuple[Rejection, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a sink is fed with, and under which name: a target that keeps positions keeps one for
+    each feed.
+
+    Attributes:
+        source: the database that the events come from.
+        slot: name of the replication slot.
+        name: of the sink in the configuration.
+    """
+
+    source: Source
+    slot: str
+    name: str
+
+
 class Sink(Protocol):
     """A target for events.
 
@@ -53,8 +69,8 @@ class Sink(Protocol):
     stops the bridge too.
     """
 
-    def open(self, source: Source) -> Position | None:
-        """Connect, and return the last position of ``source`` that the target proves to hold.
+    def open(self, feed: Feed) -> Position | None:
+        """Connect, and return the last position of ``feed`` that the target proves to hold.
 
         Events up to it are not written again. None if the target cannot tell, or if it may have
         refused one of them: a refused event is parked only after it was reported.

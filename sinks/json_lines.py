@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bridge.core.events import EventBatch, Position, Source
-from sinks.base import Progress
+from sinks.base import Feed, Progress
 from sinks.encode import encode_batch
 
 
@@ -37,8 +37,8 @@ class JsonLinesSink:
         self._written: Position | None = None
         self._durable: Position | None = None
 
-    def open(self, source: Source) -> Position | None:
-        self._written = self._durable = self._target.open(source)
+    def open(self, feed: Feed) -> Position | None:
+        self._written = self._durable = self._target.open(feed.source)
         return self._durable
 
     def write(self, batch: EventBatch) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.core.events import EventBatch, Position, Source
-from sinks.base import Progress
+from bridge.core.events import EventBatch, Position
+from sinks.base import Feed, Progress
 from sinks.encode import encode_batch
 
 
@@ -34,7 +34,7 @@ class NullSink:
         self._last: Position | None = None
         self.events = 0
 
-    def open(self, source: Source) -> Position | None:
+    def open(self, feed: Feed) -> Position | None:
         self._last = None
         return None
 

@@ -30,7 +30,7 @@ from bridge.core.events import (
     Texts,
     TruncateEvent,
 )
-from sinks.base import Progress
+from sinks.base import Feed, Progress
 from sinks.stdout import StandardOutput
 
 Span: TypeAlias = tuple[str, str]
@@ -84,8 +84,8 @@ class TerminalSink:
         self._view = config.view()
         self._last: Position | None = None
 
-    def open(self, source: Source) -> Position | None:
-        self._view.open(source)
+    def open(self, feed: Feed) -> Position | None:
+        self._view.open(feed.source)
         self._last = None
         return None
 

@@ -148,6 +148,7 @@ def _replay(args: Namespace) -> int:
             sink = _configured(config, name)
             replay = Replay(
                 name=name,
+                slot=config.source.slot,
                 sink=sink_class(sink.type)(sink.settings),
                 letters=letters,
                 flush_s=_FLUSH_S,

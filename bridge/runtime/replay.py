@@ -9,7 +9,7 @@ from itertools import groupby
 from bridge.core.errors import Transient
 from bridge.core.events import CdcEvent, EventBatch
 from bridge.runtime.dead_letters import DeadLetter, DeadLetterStore
-from sinks.base import Sink
+from sinks.base import Feed, Sink
 
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_EVENTS = 500
@@ -34,6 +34,7 @@ class Replay:
 
     Attributes:
         name: of the sink.
+        slot: that the events came from.
         sink: closed; it is opened and closed here.
         letters: where the entries are.
         flush_s: how long the sink may take for one batch, in seconds.
@@ -41,6 +42,7 @@ class Replay:
     """
 
     name: str
+    slot: str
     sink: Sink
     letters: DeadLetterStore
     flush_s: float
@@ -66,7 +68,7 @@ class Replay:
         waiting = self._waiting(only)
         for source, entries in groupby(waiting, key=lambda entry: entry[1].transaction.source):
             try:
-                self.sink.open(source)
+                self.sink.open(Feed(source, self.slot, self.name))
                 for batch in _batches(entries):
                     self._write(batch, total)
                     if advance is not None:

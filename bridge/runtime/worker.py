@@ -10,11 +10,11 @@ from typing import Protocol
 import structlog
 
 from bridge.core.errors import BridgeError, GapDetected, InvariantViolated, Transient
-from bridge.core.events import CdcEvent, EventBatch, Position, Source
+from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.runtime.backlog import Backlog
 from bridge.runtime.retry import Backoff
-from sinks.base import Progress, Rejection, Sink
+from sinks.base import Feed, Progress, Rejection, Sink
 
 log = structlog.get_logger()
 
@@ -33,10 +33,9 @@ class SinkWorker:
     """Drives one sink.
 
     Args:
-        name: of the sink in the configuration.
+        feed: what it delivers, and the name of the sink.
         sink: driven by this worker's thread alone.
         backlog: where the batches come from.
-        source: of the events.
         resume: position up to which the sink holds the events, as far as the checkpoint knows.
         horizon: where the server's WAL ends: no sink can hold events beyond it. None to ignore
             what the sink claims to hold: it may come from another history of the database.
@@ -48,11 +47,10 @@ class SinkWorker:
 
     def __init__(
         self,
-        name: str,
+        feed: Feed,
         sink: Sink,
         backlog: Backlog,
         *,
-        source: Source,
         resume: Position | None,
         horizon: Lsn | None,
         backoff: Backoff,
@@ -60,10 +58,10 @@ class SinkWorker:
         durable: Callable[[str, Position], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        self.name = name
+        self.name = feed.name
+        self._feed = feed
         self.backlog = backlog
         self._sink = sink
-        self._source = source
         self._durable = resume
         self._horizon = horizon
         self._backoff = backoff
@@ -74,8 +72,8 @@ class SinkWorker:
         self._attempts = 0
         self._draining = False
         self._aborting = Event()
-        self._log = log.bind(sink=name)
-        self._thread = Thread(target=self._run, name=f"sink-{name}", daemon=True)
+        self._log = log.bind(sink=feed.name)
+        self._thread = Thread(target=self._run, name=f"sink-{feed.name}", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -134,7 +132,7 @@ class SinkWorker:
 
     def _session(self) -> None:
         """Write until told to end, or until an error."""
-        self._resume_from(self._sink.open(self._source))
+        self._resume_from(self._sink.open(self._feed))
         for batch in self._unsettled:
             self._write(batch)
         while not self._aborting.is_set():

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.errors import Transient
 from bridge.core.events import Position
 from sinks.base import Progress, Rejection
-from tests.fixtures.events import SOURCE, as_json, many_transactions, whole_transaction
+from tests.fixtures.events import FEED, as_json, many_transactions, whole_transaction
 from tests.fixtures.faults import FaultySink, away
 from tests.fixtures.memory_sink import MemorySink, MemoryTarget
 
@@ -24,7 +24,7 @@ def target() -> MemoryTarget:
 @pytest.fixture
 def sink(target: MemoryTarget) -> FaultySink:
     faulty = FaultySink(MemorySink(target))
-    faulty.open(SOURCE)
+    faulty.open(FEED)
     return faulty
 
 
@@ -32,7 +32,7 @@ def test_without_faults_it_is_the_sink_itself(sink: FaultySink, target: MemoryTa
     sink.write(BATCHES[0])
     assert sink.poll() == Progress(BATCHES[0].last)
     sink.close()
-    assert sink.open(SOURCE) == BATCHES[0].last
+    assert sink.open(FEED) == BATCHES[0].last
     assert target.events == as_json(BATCHES[:1])
     assert sink.calls == ["open", "write", "poll", "close", "open"]
     assert sink.threads == {threading.current_thread()}
@@ -102,7 +102,7 @@ def test_a_rejection_that_nobody_heard_of_comes_again(sink: FaultySink) -> None:
     with pytest.raises(Transient):
         sink.poll()
     sink.close()
-    assert sink.open(SOURCE) == BATCHES[0].last
+    assert sink.open(FEED) == BATCHES[0].last
     assert sink.poll() == Progress(BATCHES[0].last)
     sink.write(BATCHES[1])
     assert len(sink.poll().rejections) == 1

@@ -13,8 +13,8 @@ from bridge.core.events import EventBatch, Operation, Position
 from sinks.base import Progress, Rejection, Sink
 from tests.contract.sinks import TARGETS, SinkTarget
 from tests.fixtures.events import (
-    OTHER_SOURCE,
-    SOURCE,
+    FEED,
+    OTHER_FEED,
     as_json,
     make_batch,
     make_event,
@@ -39,7 +39,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[SinkTarget]:
 @pytest.fixture
 def sink(target: SinkTarget) -> Iterator[Sink]:
     made = target.sink()
-    made.open(SOURCE)
+    made.open(FEED)
     yield made
     made.close()
 
@@ -61,7 +61,7 @@ def deliver(sink: Sink, batches: Sequence[EventBatch]) -> list[Rejection]:
 
     for _ in range(20):
         try:
-            held = sink.open(SOURCE)
+            held = sink.open(FEED)
             durable = max((p for p in (durable, held) if p is not None), default=None)
             for batch in batches:
                 sink.write(batch.after(durable) if durable else batch)
@@ -186,14 +186,14 @@ def test_close_without_flush_leaves_a_readable_target(target: SinkTarget, sink: 
 def test_close_may_come_twice_and_before_open(target: SinkTarget) -> None:
     sink = target.sink()
     sink.close()
-    sink.open(SOURCE)
+    sink.open(FEED)
     sink.close()
     sink.close()
 
 
 def test_a_fresh_target_knows_no_position(target: SinkTarget) -> None:
     sink = target.sink()
-    assert sink.open(SOURCE) is None
+    assert sink.open(FEED) is None
     sink.close()
 
 
@@ -201,7 +201,7 @@ def test_open_tells_the_last_position_that_the_target_holds(target: SinkTarget) 
     batches = many_transactions(6)
     deliver(target.sink(), batches)
     again = target.sink()
-    held = again.open(SOURCE)
+    held = again.open(FEED)
     again.close()
     assert held == (batches[-1].last if target.proves_position else None)
 
@@ -209,7 +209,7 @@ def test_open_tells_the_last_position_that_the_target_holds(target: SinkTarget) 
 def test_open_tells_no_position_of_another_source(target: SinkTarget) -> None:
     deliver(target.sink(), many_transactions(2))
     again = target.sink()
-    assert again.open(OTHER_SOURCE) is None
+    assert again.open(OTHER_FEED) is None
     again.close()
 
 
@@ -257,7 +257,7 @@ def test_only_events_that_were_not_durable_are_ever_repeated(target: SinkTarget)
     sink = target.sink()
     durable: Position | None = None
     at_risk: set[Position] = set()
-    sink.open(SOURCE)
+    sink.open(FEED)
     for batch in batches:
         rest = batch.after(durable) if durable else batch
         sink.write(rest)
@@ -266,7 +266,7 @@ def test_only_events_that_were_not_durable_are_ever_repeated(target: SinkTarget)
         if choose.random() < 0.3:  # an error: everything that is not durable comes again
             sink.close()
             at_risk |= {p for p in positions([batch]) if durable is None or p > durable}
-            durable = max((p for p in (durable, sink.open(SOURCE)) if p), default=None)
+            durable = max((p for p in (durable, sink.open(FEED)) if p), default=None)
             again = [b.after(durable) if durable else b for b in batches]
             for repeated in again[: batches.index(batch) + 1]:
                 at_risk |= set(positions([repeated]))
@@ -291,7 +291,7 @@ def test_durable_passes_an_event_that_was_rejected(target: SinkTarget) -> None:
     batch = whole_transaction(0x1000, 3)
     faulty = FaultySink(target.sink())
     faulty.reject([batch.last])
-    faulty.open(SOURCE)
+    faulty.open(FEED)
     faulty.write(batch)
     assert faulty.flush(FLUSH_TIMEOUT_S).durable == batch.last
     faulty.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bridge.core.events import Position
 from sinks.file import FileConfig, FileSink
-from tests.fixtures.events import SOURCE
+from tests.fixtures.events import FEED
 from tests.fixtures.waiting import eventually
 
 EVENTS_PER_BATCH = 7
@@ -19,10 +19,10 @@ EVENTS_PER_BATCH = 7
 WRITER = """
 import sys
 from sinks.file import FileConfig, FileSink
-from tests.fixtures.events import SOURCE, make_batch
+from tests.fixtures.events import FEED, make_batch
 
 sink = FileSink(FileConfig(path=sys.argv[1], rotate_bytes=int(sys.argv[2]) or None))
-held = sink.open(SOURCE)
+held = sink.open(FEED)
 count = held.ordinal + 1 if held else 0
 while True:
     batch = make_batch(*((0x1000, n) for n in range(count, count + 7)), names=["x" * 3000])
@@ -72,7 +72,7 @@ def test_kill_at_any_moment_loses_repeats_and_tears_nothing(tmp_path: Path) -> N
         assert errors == "", round_number
         durable = max([durable, *map(int, reported.split())])
     sink = FileSink(FileConfig(path=str(path)))
-    last = sink.open(SOURCE)
+    last = sink.open(FEED)
     sink.close()
     files = [*sorted(tmp_path.glob("events-*.jsonl")), path]
     lines = [line for file in files for line in file.read_bytes().split(b"\n")[:-1]]
@@ -98,7 +98,7 @@ def test_a_size_limit_of_the_process_stops_it_with_whole_lines(tmp_path: Path) -
 def test_another_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     sink = FileSink(FileConfig(path=str(path)))
-    sink.open(SOURCE)
+    sink.open(FEED)
     _, errors = start(path).communicate(timeout=30)
     sink.close()
     assert "EnvironmentProblem: Another process" in errors

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bridge.core.errors import Transient
-from bridge.core.events import CdcEvent, EventBatch, Position, Source
+from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.replay import Replay
 from bridge.runtime.state_file import StateFile
-from sinks.base import Progress, Rejection
+from sinks.base import Feed, Progress, Rejection
 from tests.fixtures.events import OTHER_SOURCE, SOURCE, make_event
 
 
@@ -23,8 +23,8 @@ class MoodySink:
         self.calls: list[object] = []
         self._batch: list[CdcEvent] = []
 
-    def open(self, source: Source) -> Position | None:
-        self.calls.append(source.database)
+    def open(self, feed: Feed) -> Position | None:
+        self.calls.append(feed.source.database)
         return None
 
     def write(self, batch: EventBatch) -> None:
@@ -57,7 +57,7 @@ def letters(tmp_path: Path) -> Iterator[DeadLetterStore]:
 
 
 def replay(sink: MoodySink, letters: DeadLetterStore) -> Replay:
-    return Replay(name="s", sink=sink, letters=letters, flush_s=1, clock=lambda: 2.0)
+    return Replay(name="s", slot="bridge", sink=sink, letters=letters, flush_s=1, clock=lambda: 2.0)
 
 
 def waiting(letters: DeadLetterStore) -> list[tuple[int, str, int]]:

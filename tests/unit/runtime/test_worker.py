@@ -14,6 +14,7 @@ from bridge.core.retry import RetryPolicy
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.retry import Backoff
 from bridge.runtime.worker import SinkWorker
+from sinks.base import Feed
 from tests.fixtures.events import SOURCE, many_transactions, positions
 from tests.fixtures.faults import FaultySink, away
 from tests.fixtures.memory_sink import MemorySink, MemoryTarget
@@ -34,7 +35,6 @@ class Bench:
         self.parked: list[tuple[str, CdcEvent, str]] = []
         limits = BacklogLimits(max_events=1000, max_bytes=1_000_000, spool_bytes=1_000_000)
         settings: dict[str, object] = {
-            "source": SOURCE,
             "resume": None,
             "dead_letters": self,
             "horizon": 1 << 40,
@@ -42,7 +42,7 @@ class Bench:
             **options,
         }
         self.worker = SinkWorker(
-            "memory",
+            Feed(SOURCE, "bridge", "memory"),
             self.sink,
             Backlog(limits, directory),
             durable=lambda _, position: self.durable.append(position),

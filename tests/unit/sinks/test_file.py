@@ -18,8 +18,9 @@ from sinks.base import Progress
 from sinks.encode import encode_batch
 from sinks.file import FileConfig, FileSink
 from tests.fixtures.events import (
+    FEED,
+    OTHER_FEED,
     OTHER_SOURCE,
-    SOURCE,
     as_json,
     make_batch,
     make_message,
@@ -39,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 def open_sink(path: Path, rotate_bytes: int | None = None) -> FileSink:
     sink = FileSink(FileConfig(path=str(path), rotate_bytes=rotate_bytes))
-    sink.open(SOURCE)
+    sink.open(FEED)
     return sink
 
 
@@ -91,7 +92,7 @@ def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     sink = FileSink(FileConfig(path="-"))
-    sink.open(SOURCE)
+    sink.open(FEED)
     sink.write(BATCHES[0])
     sink.close()
     lines = capfd.readouterr().out.splitlines()
@@ -178,7 +179,7 @@ def test_no_descriptor_stays_open_after_a_refusal_or_close(path: Path) -> None:
     path.write_text("notes")
     refused = FileSink(FileConfig(path=str(path)))
     with pytest.raises(EnvironmentProblem):
-        refused.open(SOURCE)
+        refused.open(FEED)
     refused.close()
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -237,7 +238,7 @@ def test_the_newest_rotated_file_tells_where_to_go_on(path: Path, left: str) -> 
     else:
         path.write_bytes(b"")
     sink = FileSink(FileConfig(path=str(path), rotate_bytes=1))
-    assert sink.open(SOURCE) == BATCHES[-2].last
+    assert sink.open(FEED) == BATCHES[-2].last
     sink.write(BATCHES[-1])
     sink.flush(TIMEOUT_S)
     sink.close()
@@ -248,11 +249,11 @@ def test_a_rotated_file_of_another_source_or_a_damaged_one_tells_nothing(path: P
     write_all(path, BATCHES[:2], rotate_bytes=1)
     path.unlink()
     sink = FileSink(FileConfig(path=str(path), rotate_bytes=1))
-    assert sink.open(OTHER_SOURCE) is None
+    assert sink.open(OTHER_FEED) is None
     sink.close()
     rotated = files_of(path)[0]
     rotated.write_bytes(rotated.read_bytes()[:-1])
-    assert sink.open(SOURCE) is None
+    assert sink.open(FEED) is None
     sink.close()
 
 
@@ -270,7 +271,7 @@ def test_other_files_beside_it_are_not_taken_for_rotated_ones(path: Path) -> Non
     for name in ("events-old.jsonl", "events-0000000000001000-0000000001.jsonl.gz", "other.jsonl"):
         path.with_name(name).write_text("notes")
     sink = FileSink(FileConfig(path=str(path), rotate_bytes=1))
-    assert sink.open(SOURCE) is None
+    assert sink.open(FEED) is None
     sink.close()
 
 
@@ -413,7 +414,7 @@ def test_a_full_disk_is_waited_for_and_leaves_whole_lines(path: Path, disk: Disk
         sink.close()
         assert held(path) == positions(BATCHES[:1])
         disk.room = None
-        assert sink.open(SOURCE) == BATCHES[0].last
+        assert sink.open(FEED) == BATCHES[0].last
     sink.write(BATCHES[1])
     assert sink.flush(TIMEOUT_S) == Progress(BATCHES[1].last)
     sink.close()
@@ -432,10 +433,10 @@ def test_a_failed_fsync_reports_nothing_and_is_followed_by_writing_again(
         sink.poll()
     sink.close()
     with pytest.raises(Transient, match="Input/output error"):
-        sink.open(SOURCE)  # nothing that this fsync did not cover is believed either
+        sink.open(FEED)  # nothing that this fsync did not cover is believed either
     sink.close()
     disk.written.clear()
-    assert sink.open(SOURCE) == BATCHES[1].last
+    assert sink.open(FEED) == BATCHES[1].last
     assert disk.written == [(0, path.stat().st_size)]
     assert disk.unsynced == 0
     sink.close()
@@ -495,7 +496,7 @@ def test_nothing_is_lost_when_the_file_is_taken_away(
     with pytest.raises(Transient, match=r"events\.jsonl"):
         sink.poll()
     sink.close()
-    assert sink.open(SOURCE) is None
+    assert sink.open(FEED) is None
     for batch in BATCHES[:3]:
         sink.write(batch.after(durable))
     assert sink.flush(TIMEOUT_S).durable == BATCHES[2].last
@@ -512,7 +513,7 @@ def test_a_file_that_another_program_wrote_to_is_not_added_to(path: Path) -> Non
         sink.write(BATCHES[1])
     sink.close()
     with pytest.raises(EnvironmentProblem, match="something other than events"):
-        sink.open(SOURCE)
+        sink.open(FEED)
     sink.close()
 
 
@@ -522,7 +523,7 @@ def test_a_torn_end_is_cut_off_and_written_anew(path: Path) -> None:
     for torn in (whole[:-1], whole[: -size_of(BATCHES[2]) // 2], whole + bytes(300)):
         path.write_bytes(torn)
         sink = FileSink(FileConfig(path=str(path)))
-        last = sink.open(SOURCE)
+        last = sink.open(FEED)
         assert last is not None
         sink.write(BATCHES[2].after(last))
         sink.flush(TIMEOUT_S)
@@ -533,11 +534,11 @@ def test_a_torn_end_is_cut_off_and_written_anew(path: Path) -> None:
 def test_a_batch_of_one_source_may_follow_another(path: Path) -> None:
     write_all(path, BATCHES[:1])
     sink = FileSink(FileConfig(path=str(path)))
-    assert sink.open(OTHER_SOURCE) is None
+    assert sink.open(OTHER_FEED) is None
     sink.write(make_batch((0x10, 0), source=OTHER_SOURCE))
     sink.flush(TIMEOUT_S)
     sink.close()
-    assert sink.open(OTHER_SOURCE) == Position(0x10, 0)
+    assert sink.open(OTHER_FEED) == Position(0x10, 0)
     sink.close()
-    assert sink.open(SOURCE) is None
+    assert sink.open(FEED) is None
     sink.close()

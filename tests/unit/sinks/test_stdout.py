@@ -11,14 +11,14 @@ import pytest
 from bridge.core.errors import EnvironmentProblem
 from sinks.base import Progress
 from sinks.stdout import StdoutConfig, StdoutSink
-from tests.fixtures.events import SOURCE, as_json, make_batch, many_transactions
+from tests.fixtures.events import FEED, as_json, make_batch, many_transactions
 
 
 def test_what_a_slow_reader_gets_is_complete() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)  # as another user of the pipe may have left it
     sink = StdoutSink(StdoutConfig(), writer)
-    sink.open(SOURCE)
+    sink.open(FEED)
     batches = [make_batch((0x1000, 0), names=["x" * 1_000_000]), *many_transactions(3)]
     got: list[bytes] = []
 
@@ -40,7 +40,7 @@ def test_what_a_slow_reader_gets_is_complete() -> None:
 def test_a_reader_that_went_away_ends_the_bridge_with_a_sentence() -> None:
     reader, writer = os.pipe()
     sink = StdoutSink(StdoutConfig(), writer)
-    sink.open(SOURCE)
+    sink.open(FEED)
     os.close(reader)
     with pytest.raises(EnvironmentProblem, match="reader of standard output has gone away"):
         sink.write(many_transactions(1)[0])
@@ -53,7 +53,7 @@ def test_a_reader_that_went_away_ends_the_bridge_with_a_sentence() -> None:
 def test_a_full_disk_behind_standard_output_ends_the_bridge_with_a_sentence() -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     sink = StdoutSink(StdoutConfig(), descriptor)
-    sink.open(SOURCE)
+    sink.open(FEED)
     with pytest.raises(EnvironmentProblem, match="No space left"):
         sink.write(many_transactions(1)[0])
     os.close(descriptor)
@@ -64,4 +64,4 @@ def test_a_closed_standard_output_is_noticed_at_the_start() -> None:
     os.close(reader)
     os.close(writer)
     with pytest.raises(EnvironmentProblem, match="Standard output cannot be written"):
-        StdoutSink(StdoutConfig(), writer).open(SOURCE)
+        StdoutSink(StdoutConfig(), writer).open(FEED)

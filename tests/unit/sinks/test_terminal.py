@@ -10,7 +10,7 @@ from sinks.base import Progress
 from sinks.registry import sink_class
 from sinks.terminal import TerminalConfig, TerminalSink, colored_line, plain_line
 from tests.fixtures.events import (
-    SOURCE,
+    FEED,
     make_event,
     make_message,
     make_relation,
@@ -120,7 +120,7 @@ def test_a_colored_line_fills_the_width_and_ends_with_the_position() -> None:
 def test_lines_come_out_in_order(capfd: pytest.CaptureFixture[str]) -> None:
     batches = many_transactions(2)
     sink = sink_class("terminal")(TerminalConfig(color="never"))
-    assert sink.open(SOURCE) is None
+    assert sink.open(FEED) is None
     assert sink.poll() == Progress(None)
     for batch in [*batches, EventBatch([])]:
         sink.write(batch)
@@ -142,7 +142,7 @@ def test_color_is_for_terminals_or_on_demand(
     config: TerminalConfig, colored: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sink = TerminalSink(config)
-    sink.open(SOURCE)
+    sink.open(FEED)
     sink.write(many_transactions(1)[0])
     sink.close()
     assert ("\x1b[" in capfd.readouterr().out) == colored
