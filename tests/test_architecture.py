@@ -21,13 +21,14 @@ PACKAGES = ("bridge", "decoders", "sinks", "sql")
 
 TIERS = (
     {"bridge.core", "sql"},
+    {"bridge.expressions"},
     {"decoders", "sinks", "bridge.processing", "bridge.eventsourcing"}
     | {"bridge.log", "bridge.metrics"},
     {"bridge.postgres", "bridge.runtime", "bridge.server", "bridge.config"},
     {"bridge.app"},  # and every other module of `bridge`: they put the parts together
     {"bridge.cli"},
 )
-ASSEMBLY = 3
+ASSEMBLY = 4
 
 PURE = ("bridge.core", "decoders")
 PURE_STANDARD_LIBRARY = {
@@ -85,6 +86,9 @@ OWNER_OF_LIBRARY = {
     "uvicorn": "bridge.server",
     "confluent_kafka": "sinks",
     "pika": "sinks",
+    "fastavro": "sinks",
+    "requests": "sinks",
+    "sqlglot": "bridge.expressions",
 }
 HEAVY_LIBRARIES = (*OWNER_OF_LIBRARY, "pydantic", "structlog", "yaml", "rich")
 
