@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import BridgeError
+from tests.benchmarks.contestants import contestants
 from tests.benchmarks.drain import drain
 from tests.benchmarks.latency import Latency, latency
 from tests.benchmarks.report import drain_document, drain_table, environment, latency_table
@@ -38,6 +39,7 @@ def main() -> int:
             for name in (name for name in _DRAINS if name in only):
                 workload, runs = drain(
                     server,
+                    contestants(server),
                     rows=args.rows,
                     per_transaction=_DRAINS[name],
                     repeat=args.repeat,

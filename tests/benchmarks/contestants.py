@@ -60,12 +60,16 @@ class Contestant:
         command: makes the command line.
         ends: whether it ends by itself when it has confirmed the end.
         check: looks at what it wrote; raises ``Void``.
+        check_first: looks closer, after the round that does not count; raises ``Void``.
+        target: process ids of the server that it delivers to.
     """
 
     name: str
     command: Callable[[Task], Sequence[str]]
     ends: bool
     check: Callable[[Task], None] = lambda task: None
+    check_first: Callable[[Task], None] = lambda task: None
+    target: Sequence[int] = ()
 
 
 def contestants(server: EmbeddedPostgres) -> list[Contestant]:
@@ -84,12 +88,13 @@ def contestants(server: EmbeddedPostgres) -> list[Contestant]:
     return [
         Contestant(BASELINE, receive, ends=True),
         Contestant(DECODE, decode, ends=True),
-        Contestant(NULL, lambda task: _run_bridge(task, {"type": "null"}), ends=False),
+        Contestant(NULL, lambda task: run_bridge(task, {"type": "null"}), ends=False),
         Contestant(
             FILE,
-            lambda task: _run_bridge(task, {"type": "file", "path": str(task.directory / _EVENTS)}),
+            lambda task: run_bridge(task, {"type": "file", "path": str(task.directory / _EVENTS)}),
             ends=False,
             check=_check_lines,
+            check_first=_check_positions,
         ),
         Contestant(CONTROL, receive, ends=True),
     ]
@@ -122,12 +127,7 @@ def write_config(config: dict[str, Any], directory: Path) -> Path:
     return path
 
 
-def check_positions(task: Task) -> None:
-    """Make sure that every line of the file has a position of its own.
-
-    Raises:
-        Void: the number of positions is not the number of rows.
-    """
+def _check_positions(task: Task) -> None:
     data = (task.directory / _EVENTS).read_bytes()
     unique = len(set(_POSITION.findall(data)))
     if unique != task.rows:
@@ -142,7 +142,8 @@ def _check_lines(task: Task) -> None:
         raise Void(f"{FILE}: {lines} lines for {task.rows} rows.")
 
 
-def _run_bridge(task: Task, sink: dict[str, Any]) -> Sequence[str]:
+def run_bridge(task: Task, sink: dict[str, Any]) -> Sequence[str]:
+    """Return the command of a bridge with one sink."""
     config = bridge_config(task.dsn, task.slot, task.directory, sink)
     path = write_config(config, task.directory)
     return [sys.executable, "-m", "bridge.cli", "run", "-c", str(path)]

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,7 @@ import psycopg
 from bridge.core.errors import BridgeError
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
 from bridge.postgres.embedded import EmbeddedPostgres
-from tests.benchmarks.contestants import (
-    FILE,
-    Contestant,
-    Task,
-    check_positions,
-    contestants,
-    decode,
-)
+from tests.benchmarks.contestants import Contestant, Task, decode
 from tests.benchmarks.processes import Usage
 from tests.benchmarks.workload import Workload, backlog, slot_copy
 
@@ -56,6 +49,7 @@ class Run:
         cpu_s: user and system time of the process in ``wall_s``.
         whole_cpu_s: the same from the start of the process.
         server_cpu_s: user and system time of the walsender.
+        target_cpu_s: user and system time of the server that the process delivers to.
         peak_rss_mb: largest resident size of the process.
     """
 
@@ -64,11 +58,13 @@ class Run:
     cpu_s: float
     whole_cpu_s: float
     server_cpu_s: float
+    target_cpu_s: float
     peak_rss_mb: float
 
 
 def drain(
     server: EmbeddedPostgres,
+    field: Sequence[Contestant],
     *,
     rows: int,
     per_transaction: int,
@@ -79,13 +75,13 @@ def drain(
 
     Args:
         server: running, and otherwise idle.
+        field: the contestants in the order of a round.
         rows: size of the backlog.
         per_transaction: rows of each transaction.
         repeat: how many rounds count.
         note: takes a line on what is going on.
     """
     dsn = server.dsn()
-    field = contestants(server)
     runs: dict[str, list[Run]] = {each.name: [] for each in field}
     note(f"writing {rows} rows, {per_transaction} a transaction")
     with (
@@ -97,8 +93,8 @@ def drain(
             for number, contestant in enumerate(field):
                 with _task(session, dsn, f"bench_{turn}_{number}", rows, end_lsn) as task:
                     run = _measure(session, contestant, task)
-                    if turn == 0 and contestant.name == FILE:
-                        check_positions(task)
+                    if turn == 0:
+                        contestant.check_first(task)
                 kind = f"round {turn}" if turn else "warm-up"
                 note(f"{workload.name}, {kind}: {contestant.name} {run.wall_s / rows * 1e6:.2f} µs")
                 if turn:
@@ -137,7 +133,7 @@ def _measure(session: psycopg.Connection[Any], contestant: Contestant, task: Tas
             stderr=log,
         )
     try:
-        run = _watch(session, task, process, spawned)
+        run = _watch(session, task, process, spawned, contestant.target)
         if not contestant.ends:
             process.send_signal(signal.SIGTERM)
         if process.wait(_END_S) != 0:
@@ -159,9 +155,14 @@ class _Stuck(Exception):
 
 
 def _watch(
-    session: psycopg.Connection[Any], task: Task, process: subprocess.Popen[bytes], spawned: float
+    session: psycopg.Connection[Any],
+    task: Task,
+    process: subprocess.Popen[bytes],
+    spawned: float,
+    target_pids: Sequence[int],
 ) -> Run:
     tool, walsender = Usage(process.pid), None
+    target_before = _cpu_s(target_pids)
     started = cpu_before = 0.0
     end = format_lsn(task.end_lsn)
     while True:
@@ -189,5 +190,13 @@ def _watch(
         cpu_s=tool.cpu_s - cpu_before,
         whole_cpu_s=tool.cpu_s,
         server_cpu_s=walsender.cpu_s,
+        target_cpu_s=_cpu_s(target_pids) - target_before,
         peak_rss_mb=tool.peak_rss_mb,
     )
+
+
+def _cpu_s(pids: Sequence[int]) -> float:
+    used = [Usage(pid) for pid in pids]
+    for each in used:
+        each.look()
+    return sum(each.cpu_s for each in used)

@@ -14,7 +14,6 @@ from typing import Any
 import psycopg
 
 from bridge.postgres.embedded import EmbeddedPostgres
-from tests.benchmarks.contestants import BASELINE
 from tests.benchmarks.drain import Run
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.server import SETTINGS
@@ -42,6 +41,7 @@ class Summary:
         wall_us: microseconds for each row, while streaming.
         cpu_us: CPU time of the process for each row, while streaming.
         server_cpu_us: CPU time of the walsender for each row.
+        target_cpu_us: CPU time of the server that was delivered to, for each row.
         whole_wall_us, whole_cpu_us: the same with the start of the process.
         peak_rss_mb: largest resident size.
         ratio: wall time in relation to the baseline; the median is the ratio of the medians, the
@@ -51,6 +51,7 @@ class Summary:
     wall_us: Spread
     cpu_us: Spread
     server_cpu_us: Spread
+    target_cpu_us: Spread
     whole_wall_us: Spread
     whole_cpu_us: Spread
     peak_rss_mb: Spread
@@ -58,8 +59,11 @@ class Summary:
 
 
 def summarize(rows: int, runs: Mapping[str, Sequence[Run]]) -> dict[str, Summary]:
-    """Return the figures of each contestant; the n-th runs of all belong to one round."""
-    base = [run.wall_s for run in runs[BASELINE]]
+    """Return the figures of each contestant; the n-th runs of all belong to one round.
+
+    The first contestant is the baseline.
+    """
+    base = [run.wall_s for run in next(iter(runs.values()))]
     found = {}
     for name, own in runs.items():
         rounds = [run.wall_s / other for run, other in zip(own, base, strict=True)]
@@ -68,6 +72,7 @@ def summarize(rows: int, runs: Mapping[str, Sequence[Run]]) -> dict[str, Summary
             wall_us=Spread.of([run.wall_s / rows * 1e6 for run in own]),
             cpu_us=Spread.of([run.cpu_s / rows * 1e6 for run in own]),
             server_cpu_us=Spread.of([run.server_cpu_s / rows * 1e6 for run in own]),
+            target_cpu_us=Spread.of([run.target_cpu_s / rows * 1e6 for run in own]),
             whole_wall_us=Spread.of([run.whole_wall_s / rows * 1e6 for run in own]),
             whole_cpu_us=Spread.of([run.whole_cpu_s / rows * 1e6 for run in own]),
             peak_rss_mb=Spread.of([run.peak_rss_mb for run in own]),
@@ -103,10 +108,11 @@ def environment(server: EmbeddedPostgres) -> dict[str, Any]:
 
 def drain_table(workload: Workload, runs: Mapping[str, Sequence[Run]]) -> str:
     """Return a table of one workload, in microseconds a row unless a column says otherwise."""
-    rounds = len(runs[BASELINE])
+    rounds = len(next(iter(runs.values())))
+    delivered = any(run.target_cpu_s for own in runs.values() for run in own)
     rows = [
-        ["", "wall", "(min-max)", "rows/s", "CPU", "server CPU", "with start", "peak MB", "ratio",
-         "(min-max)"]
+        ["", "wall", "(min-max)", "rows/s", "CPU", "server CPU", *["target CPU"] * delivered,
+         "with start", "peak MB", "ratio", "(min-max)"]
     ]  # fmt: skip
     for name, each in summarize(workload.rows, runs).items():
         rows.append(
@@ -117,6 +123,7 @@ def drain_table(workload: Workload, runs: Mapping[str, Sequence[Run]]) -> str:
                 f"{1e6 / each.wall_us.median:,.0f}",
                 f"{each.cpu_us.median:.2f}",
                 f"{each.server_cpu_us.median:.2f}",
+                *[f"{each.target_cpu_us.median:.2f}"] * delivered,
                 f"{each.whole_wall_us.median:.2f}",
                 f"{each.peak_rss_mb.median:.0f}",
                 f"{each.ratio.median:.2f}",
