@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridge.app import Bridge
     from bridge.config import Config, load_config
-    from bridge.core.errors import BridgeError
+    from bridge.core.errors import BridgeError, DeliveryGivenUp, EventRejected
     from bridge.core.events import CdcEvent, Operation, Position
+    from bridge.core.retry import RetryPolicy as RetryConfig
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
 
 __all__ = [
@@ -21,11 +22,14 @@ __all__ = [
     "BridgeError",
     "CdcEvent",
     "Config",
+    "DeliveryGivenUp",
+    "EventRejected",
     "Operation",
     "Position",
     "ReplicationConfig",
     "ReplicationSlot",
     "ReplicationSlotManager",
+    "RetryConfig",
     "load_config",
 ]
 
@@ -34,13 +38,17 @@ _HOMES = {
     "BridgeError": "bridge.core.errors",
     "CdcEvent": "bridge.core.events",
     "Config": "bridge.config",
+    "DeliveryGivenUp": "bridge.core.errors",
+    "EventRejected": "bridge.core.errors",
     "Operation": "bridge.core.events",
     "Position": "bridge.core.events",
     "ReplicationConfig": "bridge.postgres.slots",
     "ReplicationSlot": "bridge.postgres.slots",
     "ReplicationSlotManager": "bridge.postgres.slots",
+    "RetryConfig": "bridge.core.retry:RetryPolicy",
     "load_config": "bridge.config",
 }
+"""Name to its module; with the name that it has there, where that is another one."""
 
 
 def __getattr__(name: str) -> Any:
@@ -48,4 +56,5 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module 'bridge' has no attribute {name!r}") from None
-    return getattr(import_module(home), name)
+    module, _, known_as = home.partition(":")
+    return getattr(import_module(module), known_as or name)

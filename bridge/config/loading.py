@@ -111,7 +111,10 @@ def _sink(raw: object, index: int, findings: Findings) -> SinkConfig | None:
     except ConfigError as error:
         findings.add((*path, "type"), str(error))
         return None
-    known = [*SINK_SETTINGS, *(setting.name for setting in fields(shape))]
+    names = [setting.name for setting in fields(shape)]
+    # A sink whose client retries by itself declares ``retry`` too, and gets the same section.
+    own |= {key: value for key, value in shared.items() if key in names}
+    known = [*SINK_SETTINGS, *names]
     for key in own:
         if key not in known:
             findings.add((*path, key), unknown_key(key, known))

@@ -9,11 +9,14 @@
     │   └── GapDetected             stop, exit 3: going on would silently skip changes
     ├── DecodeError                 stop, exit 1: bytes that are not the protocol
     ├── InvariantViolated           stop, exit 1: a promise of our own was about to be broken
+    ├── DeliveryGivenUp             stop, exit 1: a target stayed away beyond its retry settings
+    ├── EventRejected               for callers of process_event: the target never takes this event
     └── Transient                   retry with backoff: the other side is away, not wrong
         └── SlotBusy                retry as a hot standby: another process streams from the slot
 
 A class exists only where a caller acts differently. An event that a sink can never accept is not
-an error but a value (``sinks.base.Rejection``): it is dead-lettered and the stream goes on.
+an error but a value (``sinks.base.Rejection``): it is dead-lettered and the stream goes on. Only
+``process_event`` (``sinks.consumer``), which has no dead letters, makes it an error.
 Every message names the thing that is wrong; ``remedy`` says what the operator can do about it.
 Neither holds row values or secrets.
 """
@@ -80,6 +83,14 @@ class DecodeError(BridgeError):
 
 class InvariantViolated(BridgeError):
     """Going on would break a delivery promise; the process must end instead."""
+
+
+class DeliveryGivenUp(BridgeError):
+    """The target was tried as often, or for as long, as its retry settings allow."""
+
+
+class EventRejected(BridgeError):
+    """The target can never accept this event, however often it is tried."""
 
 
 class Transient(BridgeError):

@@ -9,7 +9,13 @@ from typing import Protocol
 
 import structlog
 
-from bridge.core.errors import BridgeError, GapDetected, InvariantViolated, Transient
+from bridge.core.errors import (
+    BridgeError,
+    DeliveryGivenUp,
+    GapDetected,
+    InvariantViolated,
+    Transient,
+)
 from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.runtime.backlog import Backlog
@@ -121,8 +127,8 @@ class SinkWorker:
         self._attempts += 1
         delay = self._backoff.next_delay()
         if delay is None:
-            raise BridgeError(
-                f"Sink {self.name!r} did not recover within its deadline: {error.message}",
+            raise DeliveryGivenUp(
+                f"Sink {self.name!r} did not recover within what retry allows: {error.message}",
                 remedy=error.remedy,
             ) from error
         self._log.warning(

@@ -70,7 +70,7 @@ def test_an_empty_file_says_what_it_needs(tmp_path: Path) -> None:
         ("logical_decoding_work_mem: lots", "", "", "source.logical_decoding_work_mem", "kB, MB"),
         ("", "retry: {max_delay_ms: 0}", "", "sinks[0].retry.max_delay_ms", "at least 1"),
         ("", "retry: {max_delay_ms: 1}", "", "sinks[0].retry", "shorter than initial_delay_ms"),
-        ("", "retry: fast", "", "sinks[0].retry", "a section with the settings initial_delay_ms"),
+        ("", "retry: fast", "", "sinks[0].retry", "a section with the settings max_retries"),
         ("", "tls: {verfiy: true}", "", "sinks[0].tls.verfiy", "did you mean 'verify'?"),
         ("", "mode: quick", "", "sinks[0].mode", "has to be one of fast, safe"),
         ("", "dead_leter: true", "", "sinks[0].dead_leter", "did you mean 'dead_letter'?"),

@@ -59,6 +59,18 @@ def test_the_deadline_counts_from_the_first_failure_and_leaves_one_last_attempt(
     assert pauses.next_delay() == 4
 
 
+def test_retries_are_counted_from_the_last_success() -> None:
+    pauses = backoff(initial_delay_ms=100, max_retries=2)
+    assert [pauses.next_delay() for _ in range(3)] == [0.1, 0.2, None]
+    pauses.reset()
+    assert [pauses.next_delay() for _ in range(3)] == [0.1, 0.2, None]
+
+
+def test_without_jitter_a_pause_is_its_bound() -> None:
+    pauses = backoff(lambda: 0.0, initial_delay_ms=100, jitter=False)
+    assert [pauses.next_delay() for _ in range(2)] == [0.1, 0.2]
+
+
 def test_a_cap_below_the_first_pause_is_refused() -> None:
     with pytest.raises(ValueError, match="max_delay_ms"):
         RetryPolicy(initial_delay_ms=10, max_delay_ms=5)
