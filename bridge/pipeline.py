@@ -37,7 +37,7 @@ from decoders.decoder import PgOutputDecoder
 from decoders.logical_message import MESSAGE_RELATION, message_row
 from decoders.messages import Message
 from sinks.base import Feed
-from sinks.encode import encode_native
+from sinks.formats.native import encode_native
 from sinks.registry import sink_class
 
 GAP_PREFIX = "pgbridge.gap"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bridge.core.errors import ConfigError
 from sinks.append_file import AppendFile
+from sinks.formats import FormatConfig, make_format
 from sinks.json_lines import JsonLinesSink
 from sinks.stdout import StandardOutput
 
@@ -13,7 +14,7 @@ STDOUT_PATH = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileConfig:
+class FileConfig(FormatConfig):
     """Settings of the sink ``file``.
 
     Attributes:
@@ -42,5 +43,6 @@ class FileSink(JsonLinesSink):
         super().__init__(
             StandardOutput()
             if config.path == STDOUT_PATH
-            else AppendFile(config.path, config.rotate_bytes)
+            else AppendFile(config.path, config.rotate_bytes),
+            make_format(config),
         )

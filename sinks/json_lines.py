@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bridge.core.events import EventBatch, Position, Source
 from sinks.base import Feed, Progress
-from sinks.encode import encode_batch
+from sinks.formats import Format, encode_batch
 
 
 class LineTarget(Protocol):
@@ -26,14 +26,15 @@ class LineTarget(Protocol):
 
 
 class JsonLinesSink:
-    """Writes events in the format ``native`` to a target, a batch at a time.
+    """Writes events to a target, a batch at a time.
 
     Nothing waits in the sink itself: ``write`` hands the lines over, and one ``poll`` or
     ``flush`` makes all of them durable, however many batches they came in.
     """
 
-    def __init__(self, target: LineTarget) -> None:
+    def __init__(self, target: LineTarget, fmt: Format) -> None:
         self._target = target
+        self._format = fmt
         self._written: Position | None = None
         self._durable: Position | None = None
 
@@ -44,7 +45,7 @@ class JsonLinesSink:
     def write(self, batch: EventBatch) -> None:
         if not batch.events:
             return
-        lines = "\n".join(encode_batch(batch)) + "\n"
+        lines = "\n".join(encode_batch(batch, self._format)) + "\n"
         self._target.append(lines.encode(), batch.last)
         self._written = batch.last
 

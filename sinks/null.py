@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from bridge.core.events import EventBatch, Position
 from sinks.base import Feed, Progress
-from sinks.encode import encode_batch
+from sinks.formats import FormatConfig, encode_batch, make_format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NullConfig:
+class NullConfig(FormatConfig):
     """Settings of the sink ``null``.
 
     Attributes:
@@ -30,7 +30,7 @@ class NullSink:
     Config = NullConfig
 
     def __init__(self, config: NullConfig) -> None:
-        self._encode = config.encode
+        self._format = make_format(config) if config.encode else None
         self._last: Position | None = None
         self.events = 0
 
@@ -41,8 +41,8 @@ class NullSink:
     def write(self, batch: EventBatch) -> None:
         if not batch.events:
             return
-        if self._encode:
-            encode_batch(batch)
+        if self._format is not None:
+            encode_batch(batch, self._format)
         self.events += len(batch)
         self._last = batch.last
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import Position, Source
+from sinks.formats import FormatConfig, make_format
 from sinks.json_lines import JsonLinesSink
 
 _STDOUT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StdoutConfig:
-    """Settings of the sink ``stdout``: it has none."""
+class StdoutConfig(FormatConfig):
+    """Settings of the sink ``stdout``: it has none of its own."""
 
 
 class StandardOutput:
@@ -77,4 +78,4 @@ class StdoutSink(JsonLinesSink):
     Config = StdoutConfig
 
     def __init__(self, config: StdoutConfig, descriptor: int = _STDOUT) -> None:
-        super().__init__(StandardOutput(descriptor))
+        super().__init__(StandardOutput(descriptor), make_format(config))

@@ -9,7 +9,17 @@ _ENTRY = re.compile(r"^    (\w+): (.+)$")
 
 
 def attribute_docs(shape: type) -> dict[str, str]:
-    """Return attribute to description, each as one line, with single backquotes."""
+    """Return attribute to description, each as one line, with single backquotes.
+
+    A dataclass has the attributes of those that it inherits from too.
+    """
+    docs: dict[str, str] = {}
+    for ancestor in reversed(shape.__mro__):
+        docs |= _own_docs(ancestor)
+    return docs
+
+
+def _own_docs(shape: type) -> dict[str, str]:
     lines = inspect.cleandoc(shape.__doc__ or "").splitlines()
     if "Attributes:" not in lines:
         return {}

@@ -1,6 +1,6 @@
 """Events as JSON and back, without loss: for what has to outlive the process or leave memory.
 
-The native format (``sinks.encode``) is for consumers: it interprets values, so an event cannot be
+The native format (``sinks.formats.native``) is for consumers: it interprets values, so an event cannot be
 rebuilt from it. Here stands what the server sent. ``to_portable`` gives one event complete with
 its relation; ``pack_batch`` writes relations and transactions of a batch once.
 

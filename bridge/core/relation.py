@@ -87,7 +87,7 @@ class Relation:
         else:
             self.key = tuple(i for i, column in enumerate(columns) if column.in_identity)
         self.encoders: dict[str, Callable[[Any], str]] = {}
-        """Encode functions by format, generated on first use (see ``sinks.encode``)."""
+        """Encode functions by format, generated on first use (see ``sinks.formats``)."""
         self._to_python = tuple((c.name, to_python(c.form)) for c in columns)
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 from bridge.core.events import EventBatch, Operation, Source
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.demo.tally import Figures, Tally
-from sinks.encode import encode_batch
+from sinks.formats import encode_batch
 from sinks.stdout import StandardOutput
 from sinks.terminal import TerminalConfig, colored_line, plain_line
 

@@ -14,7 +14,7 @@ from bridge.core.events import EventBatch
 from bridge.core.relation import Relation, ReplicaIdentity, make_columns
 from bridge.core.types import TypeInfo
 from bridge.core.values import ValueStyle
-from sinks.encode import encode_batch
+from sinks.formats import encode_batch
 from tests.fixtures.catalog_types import read_types
 from tests.fixtures.databases import Database
 from tests.fixtures.events import make_event

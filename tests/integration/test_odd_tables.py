@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from bridge.core.events import CdcEvent, Operation
-from sinks.encode import encode_native
+from sinks.formats.native import encode_native
 from tests.fixtures.databases import Database
 from tests.fixtures.raw_json import members, parse_strictly
 from tests.fixtures.recorded_changes import Mode, RecordedChanges

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.state import StateStore
-from sinks.encode import encode_native
+from sinks.formats.native import encode_native
 from tests.fixtures.events import make_event
 from tests.unit.cli.conftest import CONFIG, Run
 

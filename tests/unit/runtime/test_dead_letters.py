@@ -20,7 +20,7 @@ from bridge.core.events import (
 )
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.state_file import FILE_NAME, StateFile
-from sinks.encode import encode_native
+from sinks.formats.native import encode_native
 from tests.fixtures.events import make_event, make_relation
 
 NOW = 1_700_000_000.5

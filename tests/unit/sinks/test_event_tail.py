@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import EventBatch, Position
-from sinks.encode import encode_batch
+from sinks.formats import encode_batch
 from sinks.event_tail import Tail, read_tail
 from tests.fixtures.events import (
     OTHER_SOURCE,

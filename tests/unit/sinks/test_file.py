@@ -15,7 +15,7 @@ from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem, Tra
 from bridge.core.events import EventBatch, Position
 from sinks import append_file
 from sinks.base import Progress
-from sinks.encode import encode_batch
+from sinks.formats import encode_batch
 from sinks.file import FileConfig, FileSink
 from tests.fixtures.events import (
     FEED,

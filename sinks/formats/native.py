@@ -1,8 +1,8 @@
-"""The formats of an event on the way out.
+"""The format ``native``: the JSON form of ``CdcEvent`` (``docs/events.md``).
 
-``native`` is the JSON form of ``CdcEvent`` (``docs/events.md``). Its encoder is generated once for
-each relation as one expression over the texts of the row, so that a row costs one function call
-and no dictionary. What the generated function does not expect, it leaves to ``_encode_any``.
+Its encoder is generated once for each relation as one expression over the texts of the row, so
+that a row costs one function call and no dictionary. What the generated function does not expect,
+it leaves to ``_encode_any``.
 """
 
 from __future__ import annotations
@@ -12,16 +12,12 @@ from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any
 
-from bridge.core.events import ABSENT, CdcEvent, EventBatch, Texts, TruncateEvent
+from bridge.core.events import ABSENT, CdcEvent, Texts, TruncateEvent
 from bridge.core.relation import Column, Relation
 from bridge.core.values import Form, timestamp_json, to_json
+from sinks.formats.row_key import row_key
 
 Encoder = Callable[[CdcEvent], str]
-
-
-def encode_batch(batch: EventBatch, format_name: str = "native") -> list[str]:
-    """Return the JSON text of each event, without line ends."""
-    return batch.encoded(format_name, _FORMATS[format_name])
 
 
 def encode_native(event: CdcEvent) -> str:
@@ -33,7 +29,17 @@ def encode_native(event: CdcEvent) -> str:
     return encoder(event)
 
 
-_FORMATS: dict[str, Encoder] = {"native": encode_native}
+class NativeFormat:
+    """The format ``native``; it has no options."""
+
+    name = "native"
+    content_type = "application/json"
+    encode = staticmethod(encode_native)
+    key = staticmethod(row_key)
+    text_key = staticmethod(str)
+
+
+NATIVE = NativeFormat()
 
 
 def _generate(relation: Relation) -> Encoder:

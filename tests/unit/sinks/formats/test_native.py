@@ -20,7 +20,8 @@ from bridge.core.events import (
 )
 from bridge.core.relation import Relation, ReplicaIdentity
 from bridge.core.values import ValueStyle
-from sinks.encode import _encode_any, encode_batch, encode_native
+from sinks.formats import encode_batch
+from sinks.formats.native import _encode_any, encode_native
 from tests.fixtures.events import (
     USERS,
     make_event,
