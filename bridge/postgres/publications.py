@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from bridge.core.errors import EnvironmentProblem
+from bridge.core.table_patterns import EVERY_TABLE
 from bridge.postgres.connection import Connection, Database
 from bridge.postgres.publishable import (
     UserRelation,
@@ -23,7 +24,6 @@ from bridge.postgres.publishable import (
     user_relations,
 )
 from bridge.postgres.server_errors import explain
-from bridge.postgres.table_patterns import EVERY_TABLE
 from sql import load
 
 ALL_OPERATIONS = ("insert", "update", "delete", "truncate")
@@ -113,7 +113,7 @@ class Publications:
 
         Args:
             name: of the publication.
-            tables: patterns, see ``bridge.postgres.table_patterns``; ``["*"]`` for every table,
+            tables: patterns, see ``bridge.core.table_patterns``; ``["*"]`` for every table,
                 those of the future too. None to take the publication as it is.
 
         Raises:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.core.errors import EnvironmentProblem
+from bridge.core.table_patterns import EVERY_TABLE, TablePattern
 from bridge.postgres.connection import Connection
-from bridge.postgres.table_patterns import EVERY_TABLE, TablePattern
 from sql import load
 
 _KINDS = {
@@ -97,7 +97,7 @@ def select_tables(patterns: Sequence[str], relations: Iterable[UserRelation]) ->
     chosen: dict[int, UserRelation] = {}
     skipped: dict[int, UserRelation] = {}
     for text in patterns:
-        pattern = TablePattern.parse(text)
+        pattern = TablePattern.parse(text, setting="source.tables")
         matching = [r for r in relations if pattern.matches(r.schema, r.name)]
         usable = [r for r in matching if r.obstacle is None]
         if pattern.names_one and matching and not usable:

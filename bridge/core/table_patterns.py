@@ -26,8 +26,12 @@ class TablePattern:
     table: re.Pattern[str]
 
     @classmethod
-    def parse(cls, text: str) -> TablePattern:
+    def parse(cls, text: str, *, setting: str) -> TablePattern:
         """Read a pattern.
+
+        Args:
+            text: as it stands in the configuration.
+            setting: where it stands there, for the error.
 
         Raises:
             ConfigError: there is no schema in it, or it is no name.
@@ -38,7 +42,7 @@ class TablePattern:
         if found is None:
             hint = f", such as public.{text.strip()}" if "." not in text else ""
             raise ConfigError(
-                f"source.tables: {text!r} is not the name of a table.",
+                f"{setting}: {text!r} is not the name of a table.",
                 remedy=f"Write schema.table{hint}; `*` stands for any characters.",
             )
         return cls(text, _regex(found["schema"]), _regex(found["table"]))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.errors import ConfigError
-from bridge.postgres.table_patterns import TablePattern
+from bridge.core.table_patterns import TablePattern
+
+
+def parse(text: str) -> TablePattern:
+    return TablePattern.parse(text, setting="source.tables")
 
 
 @pytest.mark.parametrize(
@@ -31,22 +35,22 @@ from bridge.postgres.table_patterns import TablePattern
     ],
 )
 def test_a_pattern_covers_a_table(pattern: str, schema: str, table: str, matches: bool) -> None:
-    assert TablePattern.parse(pattern).matches(schema, table) is matches
+    assert parse(pattern).matches(schema, table) is matches
 
 
 @pytest.mark.parametrize("pattern", ["users", "", ".users", "public.", "a.b.c", '"a.b', 'a"b.c'])
 def test_what_names_no_table_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigError, match=r"source\.tables"):
-        TablePattern.parse(pattern)
+        parse(pattern)
 
 
 def test_a_name_without_a_schema_is_answered_with_one() -> None:
     with pytest.raises(ConfigError) as caught:
-        TablePattern.parse("users")
+        parse("users")
 
     assert "public.users" in caught.value.remedy
 
 
 def test_a_star_makes_a_pattern_of_many() -> None:
-    assert TablePattern.parse('public."a*"').names_one
-    assert not TablePattern.parse("public.a*").names_one
+    assert parse('public."a*"').names_one
+    assert not parse("public.a*").names_one
