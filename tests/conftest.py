@@ -4,4 +4,5 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.required_servers",
     "tests.fixtures.kafka.fixtures",
+    "tests.fixtures.rabbitmq.fixtures",
 ]
