@@ -5,62 +5,100 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bridge.core.errors import BridgeError
-from tests.benchmarks.contestants import contestants
+from bridge.postgres.embedded import EmbeddedPostgres
+from tests.benchmarks.contestants import NULL, Contestant, contestants, null_sink
 from tests.benchmarks.drain import drain
-from tests.benchmarks.latency import Latency, latency
+from tests.benchmarks.latency import FILE_ARRIVAL, Arrival, latency
 from tests.benchmarks.report import drain_document, drain_table, environment, latency_table
 from tests.benchmarks.server import benchmark_server
+from tests.benchmarks.targets import TARGETS
 
 _DRAINS = {"tx1": 1, "tx10": 10, "tx1000": 1000}
 _LATENCIES = {"lat1k": 1_000, "lat10k": 10_000}
+_SINK_ROWS_PER_TRANSACTION = 100
+_SINK_EVENTS_PER_S = 5_000
+_NAMES = [*_DRAINS, *_LATENCIES, *TARGETS]
 _RESULTS = Path(__file__).parents[2] / ".cache" / "bench"
+
+
+class Session:
+    """What the command line asks for, on a running server.
+
+    Attributes:
+        document: the figures, for the JSON file.
+        tables: the figures, for people.
+    """
+
+    def __init__(self, server: EmbeddedPostgres, args: argparse.Namespace) -> None:
+        self._server = server
+        self._args = args
+        self.document: dict[str, Any] = {
+            "environment": environment(server),
+            "drain": {},
+            "latency": {},
+        }
+        self.tables: list[str] = []
+
+    def drain(
+        self, name: str, field: Sequence[Contestant], rows: int, per_transaction: int
+    ) -> None:
+        """Drain one backlog by everyone in ``field``."""
+        workload, runs = drain(
+            self._server,
+            field,
+            rows=rows,
+            per_transaction=per_transaction,
+            repeat=self._args.repeat,
+            note=_note,
+        )
+        self.document["drain"][name] = drain_document(workload, runs)
+        self.tables.append(drain_table(workload, runs))
+
+    def latencies(self, arrival: Arrival, rates: Mapping[str, int]) -> None:
+        """Measure the latency to one place, at several rates."""
+        found = {}
+        for name, rate in rates.items():
+            found[rate] = latency(
+                self._server, arrival, events_per_s=rate, seconds=self._args.seconds, note=_note
+            )
+            self.document["latency"][name] = asdict(found[rate])
+        if found:
+            self.tables.append(latency_table(arrival.name, found))
 
 
 def main() -> int:
     """Run what the command line asks for."""
     args = _arguments()
-    only = args.only or [*_DRAINS, *_LATENCIES]
+    only = args.only or _NAMES
     path = args.json or _RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    tables, latencies = [], dict[int, Latency]()
     try:
         with benchmark_server() as server:
-            result: dict[str, Any] = {
-                "environment": environment(server),
-                "drain": {},
-                "latency": {},
-            }
+            session = Session(server, args)
             for name in (name for name in _DRAINS if name in only):
-                workload, runs = drain(
-                    server,
-                    contestants(server),
-                    rows=args.rows,
-                    per_transaction=_DRAINS[name],
-                    repeat=args.repeat,
-                    note=_note,
-                )
-                result["drain"][name] = drain_document(workload, runs)
-                tables.append(drain_table(workload, runs))
-            for name in (name for name in _LATENCIES if name in only):
-                rate = _LATENCIES[name]
-                found = latency(server, events_per_s=rate, seconds=args.seconds, note=_note)
-                result["latency"][name] = asdict(found)
-                latencies[rate] = found
+                session.drain(name, contestants(server), args.rows, _DRAINS[name])
+            chosen = {name: rate for name, rate in _LATENCIES.items() if name in only}
+            session.latencies(FILE_ARRIVAL, chosen)
+            for name in (name for name in TARGETS if name in only):
+                share, target = TARGETS[name]
+                with target() as ready:
+                    field = [null_sink(NULL), ready.contestant(), null_sink(f"{NULL} again")]
+                    session.drain(name, field, int(args.rows * share), _SINK_ROWS_PER_TRANSACTION)
+                    session.latencies(ready.arrival(), {name: _SINK_EVENTS_PER_S})
     except BridgeError as error:
         print(error, file=sys.stderr)
         return 1
-    if latencies:
-        tables.append(latency_table(latencies))
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    facts = result["environment"]
+    path.write_text(json.dumps(session.document, indent=1) + "\n", encoding="utf-8")
+    facts = session.document["environment"]
     print(f"\n{facts['server']}, Python {facts['python']}, {facts['cores']} cores, {facts['cpu']}")
-    for table in tables:
+    for table in session.tables:
         print(f"\n{table}")
     print(f"\n{path}")
     return 0
@@ -74,7 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only",
         action="append",
-        choices=[*_DRAINS, *_LATENCIES],
+        choices=_NAMES,
         help="leave out everything else; may be repeated",
     )
     parser.add_argument("--json", type=Path, help="file for the result")

@@ -88,7 +88,7 @@ def contestants(server: EmbeddedPostgres) -> list[Contestant]:
     return [
         Contestant(BASELINE, receive, ends=True),
         Contestant(DECODE, decode, ends=True),
-        Contestant(NULL, lambda task: run_bridge(task, {"type": "null"}), ends=False),
+        null_sink(NULL),
         Contestant(
             FILE,
             lambda task: run_bridge(task, {"type": "file", "path": str(task.directory / _EVENTS)}),
@@ -98,6 +98,11 @@ def contestants(server: EmbeddedPostgres) -> list[Contestant]:
         ),
         Contestant(CONTROL, receive, ends=True),
     ]
+
+
+def null_sink(name: str) -> Contestant:
+    """Return the bridge that delivers nowhere."""
+    return Contestant(name, lambda task: run_bridge(task, {"type": "null"}), ends=False)
 
 
 def decode(task: Task) -> Sequence[str]:

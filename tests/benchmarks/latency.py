@@ -1,4 +1,4 @@
-"""Latency from a commit to the line in the file, at a rate that does not wait for the bridge."""
+"""Latency from a commit to its arrival, at a rate that does not wait for the bridge."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ class Latency:
     Attributes:
         events_per_s: the rate that was reached.
         events: how many were measured, those of the warm-up left out.
-        p50, p99, p999, max: from the commit time of the event until the fsync that made its line
-            durable had returned.
+        p50, p99, p999, max: from the commit time of the event until it had arrived.
         lag_mean, lag_max: how late pgbench was against its own schedule, warm-up included.
         cpu_percent: of one core, by the bridge, start of the process left out.
         server_cpu_percent: of one core, by the walsender.
@@ -71,8 +70,37 @@ class Latency:
     server_cpu_percent: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Where the events go, and who notes when they arrive.
+
+    Attributes:
+        name: of the place, for people.
+        open: makes the place, and starts the process that notes arrivals in the file of that path;
+            returns the settings of the sink, and the process, None if the bridge itself notes them.
+        module: the program that is run as the bridge.
+    """
+
+    name: str
+    open: Callable[[Path], tuple[dict[str, Any], subprocess.Popen[bytes] | None]]
+    module: str = "bridge.cli"
+
+
+def _timed_file(samples: Path) -> tuple[dict[str, Any], None]:
+    path = samples.with_name("events.jsonl")
+    return {"type": "timed_file", "path": str(path), "samples": str(samples)}, None
+
+
+FILE_ARRIVAL = Arrival(
+    name="durable line in the file",
+    open=_timed_file,
+    module="tests.benchmarks.timed_bridge",
+)
+
+
 def latency(
     server: EmbeddedPostgres,
+    arrival: Arrival,
     *,
     events_per_s: int,
     seconds: float,
@@ -82,11 +110,12 @@ def latency(
 
     Args:
         server: running, and otherwise idle.
+        arrival: where the events go.
         events_per_s: the rate.
         seconds: how long, after a warm-up that does not count.
         note: takes a line on what is going on.
     """
-    note(f"latency at {events_per_s} events/s for {seconds:g} s")
+    note(f"commit to {arrival.name} at {events_per_s} events/s for {seconds:g} s")
     dsn = server.dsn()
     with (
         tempfile.TemporaryDirectory(prefix="pgbridge-bench-") as name,
@@ -96,7 +125,7 @@ def latency(
         session.execute("CREATE SEQUENCE bench_ids CACHE 100")
         directory = Path(name)
         try:
-            return _measure(server, session, directory, events_per_s, seconds)
+            return _measure(server, session, arrival, directory, events_per_s, seconds)
         finally:
             session.execute("DROP SEQUENCE bench_ids")
             drop_slot(session, _SLOT)
@@ -105,21 +134,18 @@ def latency(
 def _measure(
     server: EmbeddedPostgres,
     session: psycopg.Connection[Any],
+    arrival: Arrival,
     directory: Path,
     events_per_s: int,
     seconds: float,
 ) -> Latency:
     samples = directory / "samples"
-    sink = {
-        "type": "timed_file",
-        "path": str(directory / "events.jsonl"),
-        "samples": str(samples),
-    }
+    sink, reader = arrival.open(samples)
     config = write_config(bridge_config(server.dsn(), _SLOT, directory, sink), directory)
     log_path = directory / "log"
     with log_path.open("wb") as log:
         bridge = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.timed_bridge", "run", "-c", str(config)],
+            [sys.executable, "-m", arrival.module, "run", "-c", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -139,12 +165,17 @@ def _measure(
         bridge.send_signal(signal.SIGTERM)
         if bridge.wait(_END_S) != 0:
             raise TimeoutError
+        if reader is not None:
+            reader.terminate()
+            reader.wait(_END_S)
     except (TimeoutError, subprocess.TimeoutExpired):
         said = log_path.read_text(errors="replace").strip()[-2000:]
         raise Failed(f"The bridge ended with {bridge.poll()}. It said:\n{said}") from None
     finally:
-        bridge.kill()
-        bridge.wait()
+        for process in (bridge, reader):
+            if process is not None:
+                process.kill()
+                process.wait()
     taken = array("q")
     taken.frombytes(samples.read_bytes())
     if len(taken) // 2 != written:

@@ -137,7 +137,7 @@ def drain_table(workload: Workload, runs: Mapping[str, Sequence[Run]]) -> str:
     return f"{title}\n{_aligned(rows)}"
 
 
-def latency_table(found: Mapping[int, Latency]) -> str:
+def latency_table(arrival: str, found: Mapping[int, Latency]) -> str:
     """Return a table of the latencies, in milliseconds unless a column says otherwise."""
     rows = [
         ["events/s", "reached", "p50", "p99", "p99.9", "max", "writer late", "(max)", "CPU %",
@@ -155,7 +155,7 @@ def latency_table(found: Mapping[int, Latency]) -> str:
                 f"{each.server_cpu_percent:.0f}",
             ]
         )
-    return f"commit to durable line in the file, ms\n{_aligned(rows)}"
+    return f"commit to {arrival}, ms\n{_aligned(rows)}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -15,6 +15,7 @@ from bridge.cli import main
 from bridge.core.events import EventBatch
 from sinks.append_file import AppendFile
 from sinks.base import Progress
+from sinks.formats import NATIVE
 from sinks.json_lines import JsonLinesSink
 from sinks.registry import SINKS
 
@@ -39,7 +40,7 @@ class TimedFileSink(JsonLinesSink):
     Config = TimedFileConfig
 
     def __init__(self, config: TimedFileConfig) -> None:
-        super().__init__(AppendFile(config.path, rotate_bytes=None))
+        super().__init__(AppendFile(config.path, rotate_bytes=None), NATIVE)
         self._path = Path(config.samples)
         self._waiting: list[int] = []
         self._samples = array("q")
