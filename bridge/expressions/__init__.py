@@ -1,0 +1,126 @@
+"""SQL expressions over a change: conditions of filters and routes, and values.
+
+``docs/expressions.md`` says what can be written and what it means. An expression is read and
+checked when it is loaded, and made into a Python function for each relation that it meets.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from bridge.core.events import CdcEvent
+from bridge.core.relation import Relation
+from bridge.core.values import Value
+from bridge.expressions.compiler import Evaluate, compile_tree
+from bridge.expressions.errors import EvaluationError
+from bridge.expressions.reading import read
+from bridge.expressions.tree import ColumnName, walk
+from bridge.expressions.types import BOOL, SqlType
+
+__all__ = [
+    "Condition",
+    "EvaluationError",
+    "Expression",
+    "compile_condition",
+    "compile_value",
+]
+
+_MAX_RELATIONS: Final = 1000
+"""Functions that an expression keeps; a table gets a new relation when its stream restarts."""
+
+
+class Expression:
+    """A value over events.
+
+    Args:
+        text: the expression.
+
+    Attributes:
+        columns: what it reads of rows, as ``("new", name)``, ``("old", name)`` or, for a bare
+            name, ``("row", name)``.
+
+    Raises:
+        ConfigError: with the place, if the text is no expression that is supported.
+    """
+
+    __slots__ = ("_functions", "_tree", "columns", "text")
+
+    _expected: SqlType | None = None
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._tree = read(text)
+        self._functions: dict[Relation, Evaluate] = {}
+        self.columns = tuple(
+            dict.fromkeys(
+                (node.row, node.name) for node in walk(self._tree) if isinstance(node, ColumnName)
+            )
+        )
+        if not self.columns:  # so that everything that can be wrong is found now
+            compile_tree(text, self._tree, None, self._expected)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.text!r}>"
+
+    def check(self, relation: Relation) -> None:
+        """Check that the columns are there and that their types fit.
+
+        Raises:
+            ConfigError: with the place.
+        """
+        compile_tree(self.text, self._tree, relation, self._expected)
+
+    def __call__(self, event: CdcEvent) -> Value:
+        """Return the value for an event.
+
+        Raises:
+            ConfigError: the event's table lacks a column, or has one of a type that does not fit.
+            EvaluationError: there is no value for this event, such as after a division by zero.
+        """
+        function = self._functions.get(event.relation) or self._function(event.relation)
+        try:
+            value: Value = function(event)
+        except EvaluationError as error:
+            raise EvaluationError(f"{error.message} in the expression {self.text!r}") from None
+        except (ArithmeticError, ValueError):
+            # Without the cause, which may quote a value.
+            raise EvaluationError(f"no value for the expression {self.text!r}") from None
+        return value
+
+    def _function(self, relation: Relation) -> Evaluate:
+        function = compile_tree(self.text, self._tree, relation, self._expected)
+        if len(self._functions) >= _MAX_RELATIONS:
+            self._functions.clear()
+        self._functions[relation] = function
+        return function
+
+
+class Condition(Expression):
+    """A condition over events: True, False, or None for unknown, as in SQL."""
+
+    __slots__ = ()
+
+    _expected = BOOL
+
+    def __call__(self, event: CdcEvent) -> bool | None:
+        """Return whether the condition holds; see ``Expression``. None counts as no."""
+        value: Any = super().__call__(event)
+        return value
+
+
+def compile_condition(text: str) -> Condition:
+    """Return a condition.
+
+    Raises:
+        ConfigError: with the place, if the text is no condition that is supported.
+    """
+    return Condition(text)
+
+
+def compile_value(text: str) -> Expression:
+    """Return an expression of any type.
+
+    Raises:
+        ConfigError: with the place, if the text is no expression that is supported.
+    """
+    return Expression(text)

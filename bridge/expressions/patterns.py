@@ -1,0 +1,185 @@
+"""``like`` and ``~``: patterns are turned into Python's regular expressions, and kept from hanging.
+
+Python's ``re`` goes back and tries again, which can take time that grows with a power of the
+text's length. LIKE is therefore matched piece by piece, which never goes back. A regular
+expression may repeat only what has one way to match, and texts are bounded by its repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any, Final, TypeAlias
+
+from bridge.expressions.errors import EvaluationError
+
+Matcher: TypeAlias = Callable[[str], bool]
+
+_MAX_STEPS: Final = 10**9
+"""Of a search in the worst case: some seconds."""
+_MAX_REPEAT: Final = 255  # as in PostgreSQL
+
+
+def like(text: str, pattern: str, escape: str = "\\") -> bool:
+    """``text like pattern``."""
+    return like_matcher(pattern, escape, False)(text)
+
+
+def ilike(text: str, pattern: str, escape: str = "\\") -> bool:
+    """``text ilike pattern``."""
+    return like_matcher(pattern, escape, True)(text)
+
+
+@lru_cache(maxsize=1000)
+def like_matcher(pattern: str, escape: str, ignore_case: bool) -> Matcher:
+    """Return the function that tells whether a text is like the pattern.
+
+    Raises:
+        EvaluationError: the pattern ends in its escape character.
+    """
+    if len(escape) > 1:
+        raise EvaluationError("the escape of LIKE is one character, or none")
+    pieces: list[str] = [""]
+    literal = False
+    for char in pattern:
+        if literal or char not in ("%", "_", escape):
+            pieces[-1] += re.escape(char)
+            literal = False
+        elif char == escape:
+            literal = True
+        elif char == "_":
+            pieces[-1] += "."
+        else:
+            pieces.append("")
+    if literal:
+        raise EvaluationError("the pattern of LIKE ends in its escape character")
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    first, *middle = (re.compile(piece, flags) for piece in pieces)
+    if not middle:
+        return lambda text: first.fullmatch(text) is not None
+    last = re.compile(f"(?:{pieces[-1]})\\Z", flags)
+    inner = [piece for piece in middle[:-1] if piece.pattern]
+    width = last.pattern and parser.parse(pieces[-1], flags).getwidth()[0]
+
+    def matches(text: str) -> bool:
+        found = first.match(text)
+        for piece in inner:  # each at the first place that is left: another would not help
+            if found is None:
+                return False
+            found = piece.search(text, found.end())
+        return found is not None and (
+            found.end() <= len(text) - width and last.match(text, len(text) - width) is not None
+        )
+
+    return matches
+
+
+def regex_matcher(pattern: str, ignore_case: bool) -> Matcher:
+    """Return the function that tells whether a text holds a match of a regular expression.
+
+    Raises:
+        ValueError: with a sentence, if the pattern is wrong or not supported.
+    """
+    translated = _translated(pattern)
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    try:
+        parsed = parser.parse(translated, flags)
+        compiled = re.compile(translated, flags)
+    except (re.error, OverflowError, RecursionError):
+        raise ValueError("this is no regular expression") from None
+    repeats = _repeats(parsed)
+    anchored = translated.startswith("\\A") and "|" not in translated
+    power = repeats + (not anchored)
+    longest = int(_MAX_STEPS ** (1 / power)) if power > 1 else _MAX_STEPS
+    search = compiled.search
+
+    def matches(text: str) -> bool:
+        if len(text) > longest:
+            raise EvaluationError("a text is too long for the regular expression")
+        return search(text) is not None
+
+    return matches
+
+
+_ESCAPED: Final = frozenset("dDsSwW.^$*+?()[]{}|\\/-\"'#&~,:;<>=!@% nrtfv")
+
+
+def _translated(pattern: str) -> str:
+    """Refuse what Python reads otherwise than PostgreSQL; write ``^`` and ``$`` unambiguously."""
+    if pattern.startswith("***"):
+        raise ValueError("regular expressions do not support ***")
+    pieces, at, in_class = [], 0, False
+    while at < len(pattern):
+        char, following = pattern[at], pattern[at + 1 : at + 2]
+        if char == "\\":
+            if following not in _ESCAPED or not following:
+                raise ValueError(f"regular expressions do not support \\{following}")
+            pieces.append(char + following)
+            at += 2
+            continue
+        if in_class:
+            if char == "[" and following in (":", ".", "="):
+                raise ValueError("regular expressions do not support [: :], write [a-z]")
+            pieces.append("\\[" if char == "[" else char)
+            in_class = char != "]"
+        elif char == "[":
+            in_class = True
+            end = at + 1 + pattern[at + 1 :].startswith("^")
+            pieces.append(pattern[at:end])
+            if pattern[end : end + 1] == "]":  # the first one stands for itself
+                pieces.append("\\]")
+                end += 1
+            at = end
+            continue
+        elif char == "(" and following == "?":
+            if pattern[at + 2 : at + 3] not in (":", "=", "!"):
+                raise ValueError("regular expressions support (?: ), (?= ) and (?! ) only")
+            pieces.append(pattern[at : at + 3])
+            at += 3
+            continue
+        elif char == "^":
+            pieces.append("\\A")
+        elif char == "$":
+            pieces.append("\\Z")
+        elif char in "*+?}" and following == "+":
+            raise ValueError("a quantifier cannot follow another")
+        else:
+            pieces.append(char)
+        at += 1
+    return "".join(pieces)
+
+
+def _repeats(parsed: Any) -> int:
+    """Count the repeats without a small bound, and refuse those with many ways to match."""
+    count = 0
+    for operation, argument in parsed:
+        if operation in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+            low, high, body = argument
+            if high != codes.MAXREPEAT and high > _MAX_REPEAT:
+                raise ValueError(f"a quantifier is at most {_MAX_REPEAT}")
+            if high != 1 and not _is_fixed(body):
+                raise ValueError("a repeat of a choice or of another repeat could take for ever")
+            count += (high == codes.MAXREPEAT) + _repeats(body)
+        elif operation is codes.SUBPATTERN:
+            count += _repeats(argument[-1])
+        elif operation is codes.BRANCH:
+            count += sum(map(_repeats, argument[1]))
+        elif operation in (codes.ASSERT, codes.ASSERT_NOT):
+            count += _repeats(argument[1])
+    return count
+
+
+def _is_fixed(parsed: Any) -> bool:
+    """Whether it matches in one way, if at all: no choice and no repeat of varying length."""
+    for operation, argument in parsed:
+        if operation in (codes.MAX_REPEAT, codes.MIN_REPEAT):
+            if argument[0] != argument[1] or not _is_fixed(argument[2]):
+                return False
+        elif operation is codes.BRANCH or (
+            operation is codes.SUBPATTERN and not _is_fixed(argument[-1])
+        ):
+            return False
+    return True

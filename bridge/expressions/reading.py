@@ -1,0 +1,508 @@
+"""From the text of an expression to its tree: sqlglot reads, and what it read is checked.
+
+Only what is listed here passes. sqlglot reads more SQL than PostgreSQL has, and binds a few
+operators otherwise; where the two would not agree, parentheses are demanded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import ErrorLevel, ParseError, TokenError
+from sqlglot.tokens import Token, TokenType
+
+from bridge.core.errors import ConfigError
+from bridge.expressions.errors import wrong
+from bridge.expressions.functions import FUNCTIONS, check_arguments
+from bridge.expressions.names import EVENT_NAMES, nearest
+from bridge.expressions.tree import (
+    Call,
+    Case,
+    Cast,
+    ColumnName,
+    Constant,
+    EventName,
+    Node,
+)
+from bridge.expressions.types import type_named
+
+MAX_LENGTH = 10_000
+"""Of an expression, in characters."""
+
+MAX_DEPTH = 40
+"""Of an expression: operators, functions and parentheses inside each other."""
+
+
+def _kept(parsers: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: parsers[name] for name in names}
+
+
+class _Dialect(Postgres):
+    """PostgreSQL, but a function is its name and its arguments: no meaning is read into it."""
+
+    class Parser(Postgres.Parser):
+        FUNCTIONS: Final = {}
+        FUNCTION_PARSERS: Final = _kept(
+            Postgres.Parser.FUNCTION_PARSERS, "CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM"
+        )
+        NO_PAREN_FUNCTION_PARSERS: Final = _kept(
+            Postgres.Parser.NO_PAREN_FUNCTION_PARSERS, "ANY", "CASE"
+        )
+        JSON_OPERATORS: Final = {
+            token: lambda _, this, key, kind=kind: kind(this=this, expression=key)
+            for token, kind in (
+                (TokenType.ARROW, exp.JSONExtract),
+                (TokenType.DARROW, exp.JSONExtractScalar),
+                (TokenType.HASH_ARROW, exp.JSONBExtract),
+                (TokenType.DHASH_ARROW, exp.JSONBExtractScalar),
+            )
+        }
+
+
+_SELECT = "select "
+
+# How tightly operators bind, as in
+# https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-PRECEDENCE.
+_OR, _AND, _NOT, _IS, _COMPARISON, _RANGE, _OTHER, _SUM, _PRODUCT, _SIGN, _ATOM = range(11)
+
+_BINARY: Final[dict[type[exp.Expr], tuple[str, int]]] = {
+    exp.Or: ("or", _OR),
+    exp.And: ("and", _AND),
+    exp.EQ: ("=", _COMPARISON),
+    exp.NEQ: ("<>", _COMPARISON),
+    exp.LT: ("<", _COMPARISON),
+    exp.LTE: ("<=", _COMPARISON),
+    exp.GT: (">", _COMPARISON),
+    exp.GTE: (">=", _COMPARISON),
+    exp.NullSafeEQ: ("is not distinct from", _IS),
+    exp.NullSafeNEQ: ("is distinct from", _IS),
+    exp.Like: ("like", _RANGE),
+    exp.ILike: ("ilike", _RANGE),
+    exp.RegexpLike: ("~", _OTHER),
+    exp.RegexpILike: ("~*", _OTHER),
+    exp.DPipe: ("||", _OTHER),
+    exp.JSONExtract: ("->", _OTHER),
+    exp.JSONExtractScalar: ("->>", _OTHER),
+    exp.JSONBExtract: ("#>", _OTHER),
+    exp.JSONBExtractScalar: ("#>>", _OTHER),
+    exp.Add: ("+", _SUM),
+    exp.Sub: ("-", _SUM),
+    exp.Mul: ("*", _PRODUCT),
+    exp.Div: ("/", _PRODUCT),
+    exp.Mod: ("%", _PRODUCT),
+}
+_LEFT_ASSOCIATIVE: Final = {_OR, _AND, _OTHER, _SUM, _PRODUCT}
+_OTHER_LEVELS: Final[dict[type[exp.Expr], int]] = {
+    exp.Not: _NOT,
+    exp.Is: _IS,
+    exp.In: _RANGE,
+    exp.Between: _RANGE,
+    exp.Escape: _RANGE,
+    exp.Neg: _SIGN,
+}
+
+_UNSUPPORTED: Final[dict[type[exp.Expr], str]] = {
+    exp.Subquery: "a subquery",
+    exp.Select: "a subquery",
+    exp.Exists: "a subquery",
+    exp.Parameter: "a parameter",
+    exp.Placeholder: "a parameter",
+    exp.Window: "a window function",
+    exp.Filter: "an aggregate function",
+    exp.Star: "*",
+    exp.Tuple: "a row value",
+    exp.Bracket: "a subscript",
+    exp.AtTimeZone: "AT TIME ZONE",
+    exp.Collate: "COLLATE; texts compare by code point",
+    exp.SimilarTo: "SIMILAR TO",
+    exp.ByteString: "an E'' or b'' string",
+    exp.UnicodeString: "a U&'' string",
+    exp.HexString: "a hexadecimal constant",
+    exp.BitString: "a bit string",
+    exp.Pow: "the operator ^",
+    exp.Alias: "an alias, or a word too many",
+}
+_CLOCKS: Final = (
+    exp.CurrentTimestamp,
+    exp.CurrentDate,
+    exp.CurrentTime,
+    exp.Localtime,
+    exp.Localtimestamp,
+)
+_CLOCK_FUNCTIONS: Final = {
+    "now",
+    "clock_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "timeofday",
+    "age",
+}
+_AGGREGATES: Final = {
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "every",
+    "json_agg",
+    "jsonb_agg",
+    "max",
+    "min",
+    "string_agg",
+    "sum",
+}
+
+
+def read(text: str) -> Node:
+    """Return the tree of an expression.
+
+    Raises:
+        ConfigError: with the place, if it is no expression or holds what is not supported.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ConfigError(f"The expression is longer than {MAX_LENGTH} characters.")
+    if not text.strip():
+        raise ConfigError("The expression is empty.")
+    return _Reader(text).read()
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._kinds: dict[type[exp.Expr], Callable[[Any, int], Node]] = {
+            exp.Paren: lambda node, depth: self._node(node.this, depth),
+            exp.Literal: self._literal,
+            exp.RawString: lambda node, _: Constant("text", node.name, self._at(node)),
+            exp.Boolean: lambda node, _: Constant("boolean", str(node.this), self._at(node)),
+            exp.Null: lambda node, _: Constant("null", "", self._at(node)),
+            exp.Column: self._column,
+            exp.Anonymous: self._function,
+            exp.Not: self._not,
+            exp.Neg: self._negative,
+            exp.Is: self._is,
+            exp.In: self._in,
+            exp.Between: self._between,
+            exp.Escape: self._escape,
+            exp.Case: self._case,
+            exp.Cast: self._cast,
+            exp.Interval: self._interval,
+            exp.Array: lambda node, depth: self._call("array", node.expressions, node, depth),
+            exp.Extract: self._extract,
+            exp.StrPosition: lambda node, depth: self._call(
+                "strpos", [node.this, node.args["substr"]], node, depth
+            ),
+            exp.Substring: lambda node, depth: self._call(
+                "substring",
+                [a for a in (node.this, node.args.get("start"), node.args.get("length")) if a],
+                node,
+                depth,
+            ),
+            exp.Trim: self._trim,
+        }
+
+    def read(self) -> Node:
+        try:
+            tokens = _Dialect().tokenize(_SELECT + self._text)
+            self._bound_nesting(tokens)
+            parser = _Dialect().parser(error_level=ErrorLevel.IMMEDIATE)
+            statements = parser.parse(tokens, _SELECT + self._text)
+            return self._node(self._only_expression(statements), 0)
+        except ParseError as error:
+            place = error.errors[0] if error.errors else {}
+            raise self._syntax_error(place.get("line"), place.get("col")) from None
+        except TokenError:
+            raise wrong(
+                self._text, len(self._text), "a quotation or comment is not closed"
+            ) from None
+        except RecursionError:
+            raise self._too_deep(0) from None
+
+    def _syntax_error(self, line: int | None, column: int | None) -> ConfigError:
+        """Place a syntax error: sqlglot counts lines and columns, of the last character, from 1."""
+        if line is None or column is None:
+            return wrong(self._text, 0, "this is no expression")
+        lines = (_SELECT + self._text).splitlines(keepends=True)
+        at = sum(map(len, lines[: line - 1])) + column - 1 - len(_SELECT)
+        return wrong(self._text, at, "the expression cannot be read from about here on")
+
+    def _bound_nesting(self, tokens: list[Token]) -> None:
+        """Refuse deep nesting before the parser, which recurses, meets it."""
+        opening = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+        closing = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
+        prefixes = {TokenType.NOT, TokenType.DASH, TokenType.PLUS, TokenType.TILDE}
+        depth = run = 0
+        for token in tokens:
+            depth += (token.token_type in opening) - (token.token_type in closing)
+            run = run + 1 if token.token_type in prefixes else 0
+            if depth + run > MAX_DEPTH:
+                raise self._too_deep(token.start - len(_SELECT))
+
+    def _too_deep(self, at: int) -> ConfigError:
+        return wrong(self._text, at, f"the expression is nested more than {MAX_DEPTH} levels deep")
+
+    def _only_expression(self, statements: list[exp.Expr | None]) -> exp.Expr:
+        found = [statement for statement in statements if statement is not None]
+        if len(found) > 1:
+            raise wrong(self._text, self._text.find(";"), "only one expression can stand here")
+        select = found[0] if found else None
+        if not isinstance(select, exp.Select) or not select.expressions:
+            raise wrong(self._text, 0, "this is no expression")
+        for name, part in select.args.items():
+            if part and name != "expressions":
+                at = self._at(part) if isinstance(part, exp.Expr) else 0
+                raise wrong(self._text, at, "only an expression can stand here, no query")
+        if len(select.expressions) > 1:
+            at = self._at(select.expressions[1])
+            raise wrong(self._text, at, "only one expression can stand here")
+        only: exp.Expr = select.expressions[0]
+        return only
+
+    def _at(self, node: exp.Expr) -> int:
+        """Return where a node is; one without a place is where the first below it is."""
+        starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+        return max(0, min(starts) - len(_SELECT)) if starts else 0
+
+    def _node(self, node: exp.Expr | None, depth: int) -> Node:
+        if node is None:
+            raise wrong(self._text, 0, "this is no expression")
+        if depth > MAX_DEPTH:
+            raise self._too_deep(self._at(node))
+        kind = type(node)
+        if kind in _BINARY:
+            return self._binary(node, depth)
+        read = self._kinds.get(kind)
+        if read is not None:
+            return read(node, depth + 1)
+        at = self._at(node)
+        if kind in _CLOCKS:
+            raise self._no_clock(at)
+        what = _UNSUPPORTED.get(kind, f"this ({kind.__name__})")
+        raise wrong(self._text, at, f"expressions do not support {what}")
+
+    def _no_clock(self, at: int) -> ConfigError:
+        return wrong(
+            self._text,
+            at,
+            "expressions have no clock, so that a repeated event gets the same answer;"
+            " use commit_time",
+        )
+
+    # Operators
+
+    def _operand(self, node: exp.Expr, parent: exp.Expr, depth: int, *, left: bool = False) -> Node:
+        """Read an operand, if PostgreSQL would bind the operators in the same way."""
+        inner, outer = _level(node), _level(parent)
+        if inner < outer or (inner == outer and not (left and outer in _LEFT_ASSOCIATIVE)):
+            raise wrong(
+                self._text, self._at(node), "parentheses are needed to tell what belongs together"
+            )
+        return self._node(node, depth)
+
+    def _binary(self, node: Any, depth: int) -> Node:
+        name, _ = _BINARY[type(node)]
+        at = self._at(node)
+        if isinstance(node, exp.And | exp.Or):
+            return Call(name, self._chain(node, depth + 1), at)
+        left = self._operand(node.this, node, depth + 1, left=True)
+        quantified = self._quantified(name, node.expression, left, at, depth + 1)
+        if quantified is not None:
+            return quantified
+        found: Node = Call(name, (left, self._operand(node.expression, node, depth + 1)), at)
+        return Call("not", (found,), at) if node.args.get("negate") else found
+
+    def _chain(self, node: Any, depth: int) -> tuple[Node, ...]:
+        """Read ``a and b and c``, which may be long, as one list."""
+        kind, operands = type(node), []
+        while isinstance(node, kind):
+            operands.append(self._operand(node.expression, node, depth))
+            node, parent = node.this, node
+        operands.append(self._operand(node, parent, depth, left=True))
+        return tuple(reversed(operands))
+
+    def _quantified(
+        self, name: str, right: exp.Expr, left: Node, at: int, depth: int
+    ) -> Node | None:
+        """Read ``x = any(array)``; None if the right side is something else."""
+        if isinstance(right, exp.Any):
+            quantifier, array = "any", right.this
+        elif (
+            isinstance(right, exp.Anonymous)
+            and right.name.lower() in ("all", "some")
+            and len(right.expressions) == 1
+        ):
+            quantifier = "all" if right.name.lower() == "all" else "any"
+            array = right.expressions[0]
+        else:
+            return None
+        if name not in ("=", "<>", "<", "<=", ">", ">="):
+            raise wrong(self._text, at, f"expressions do not support {name} {quantifier}(...)")
+        return Call(f"{name} {quantifier}", (left, self._node(array, depth)), at)
+
+    def _not(self, node: exp.Not, depth: int) -> Node:
+        value = node.this
+        # `a !~ b` and `a not in (...)` arrive as `not (a ~ b)`, without the parentheses.
+        read = self._node if _level(value) >= _NOT else self._refused
+        return Call("not", (read(value, depth),), self._at(node))
+
+    def _refused(self, node: exp.Expr, depth: int) -> Node:
+        raise wrong(
+            self._text, self._at(node), "parentheses are needed to tell what belongs together"
+        )
+
+    def _negative(self, node: exp.Neg, depth: int) -> Node:
+        value = node.this
+        if isinstance(value, exp.Literal) and not value.is_string:
+            return Constant("number", f"-{value.name}", self._at(node))
+        if isinstance(value, exp.Neg):
+            return Call("-", (self._node(value, depth),), self._at(node))
+        return Call("-", (self._operand(value, node, depth),), self._at(node))
+
+    def _is(self, node: exp.Is, depth: int) -> Node:
+        at = self._at(node)
+        tested = node.expression
+        value = self._operand(node.this, node, depth)
+        if isinstance(tested, exp.Null):
+            found: Node = Call("is null", (value,), at)
+        elif isinstance(tested, exp.Boolean):
+            found = Call("is true" if tested.this else "is false", (value,), at)
+        else:
+            raise wrong(self._text, at, "IS is followed by NULL, TRUE, FALSE or DISTINCT FROM")
+        return Call("not", (found,), at) if node.args.get("negate") else found
+
+    def _in(self, node: exp.In, depth: int) -> Node:
+        at = self._at(node)
+        if node.args.get("query") or node.args.get("unnest") or node.args.get("field"):
+            raise wrong(self._text, at, "IN needs a list of values in parentheses")
+        if not node.expressions:
+            raise wrong(self._text, at, "IN needs at least one value")
+        value = self._operand(node.this, node, depth)
+        return Call("in", (value, *(self._node(item, depth) for item in node.expressions)), at)
+
+    def _between(self, node: exp.Between, depth: int) -> Node:
+        at = self._at(node)
+        value, low, high = (
+            self._operand(part, node, depth)
+            for part in (node.this, node.args["low"], node.args["high"])
+        )
+
+        def within(low: Node, high: Node) -> Node:
+            return Call("and", (Call(">=", (value, low), at), Call("<=", (value, high), at)), at)
+
+        if node.args.get("symmetric"):
+            return Call("or", (within(low, high), within(high, low)), at)
+        return within(low, high)
+
+    def _escape(self, node: exp.Escape, depth: int) -> Node:
+        at, matched = self._at(node), node.this
+        if not isinstance(matched, exp.Like | exp.ILike):
+            raise wrong(self._text, at, "ESCAPE belongs to LIKE")
+        name, _ = _BINARY[type(matched)]
+        value = self._operand(matched.this, matched, depth, left=True)
+        pattern = self._operand(matched.expression, matched, depth)
+        found = Call(name, (value, pattern, self._node(node.expression, depth)), at)
+        return Call("not", (found,), at) if matched.args.get("negate") else found
+
+    # Values and names
+
+    def _literal(self, node: exp.Literal, depth: int) -> Node:
+        return Constant("text" if node.is_string else "number", node.name, self._at(node))
+
+    def _column(self, node: exp.Column, depth: int) -> Node:
+        at = self._at(node)
+        if not isinstance(node.this, exp.Identifier):
+            raise wrong(self._text, at, "expressions do not support *")
+        name = _identifier(node.this)
+        if node.args.get("db"):
+            raise wrong(self._text, at, "a column is written new.name, old.name or name")
+        if node.args.get("table"):
+            row = _identifier(node.args["table"])
+            if row == "new":
+                return ColumnName("new", name, at)
+            if row == "old":
+                return ColumnName("old", name, at)
+            raise wrong(self._text, at, f"unknown row {row}: there are new and old")
+        if name in EVENT_NAMES and not node.this.args.get("quoted"):
+            return EventName(name, at)
+        return ColumnName("row", name, at)
+
+    def _function(self, node: exp.Anonymous, depth: int) -> Node:
+        at = self._at(node)
+        name = node.name.lower()
+        if name in _CLOCK_FUNCTIONS:
+            raise self._no_clock(at)
+        if name in _AGGREGATES:
+            raise wrong(self._text, at, f"expressions do not support aggregates such as {name}()")
+        return self._call(name, node.expressions, node, depth)
+
+    def _call(self, name: str, arguments: list[exp.Expr], node: exp.Expr, depth: int) -> Node:
+        at = self._at(node)
+        if name not in FUNCTIONS:
+            raise wrong(self._text, at, f"unknown function {name}(){nearest(name, FUNCTIONS)}")
+        problem = check_arguments(name, len(arguments))
+        if problem:
+            raise wrong(self._text, at, problem)
+        return Call(name, tuple(self._node(argument, depth) for argument in arguments), at)
+
+    def _extract(self, node: exp.Extract, depth: int) -> Node:
+        at = self._at(node)
+        field = Constant("text", node.this.name.lower(), at)
+        return Call("extract", (field, self._node(node.expression, depth)), at)
+
+    def _trim(self, node: exp.Trim, depth: int) -> Node:
+        name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(node.args.get("position", ""), "btrim")
+        parts = [node.this, node.expression] if node.args.get("expression") else [node.this]
+        return self._call(name, parts, node, depth)
+
+    def _case(self, node: exp.Case, depth: int) -> Node:
+        at = self._at(node)
+        subject = self._node(node.this, depth) if node.args.get("this") else None
+        branches = []
+        for branch in node.args["ifs"]:
+            condition = self._node(branch.this, depth)
+            if subject is not None:
+                condition = Call("=", (subject, condition), at)
+            branches.append((condition, self._node(branch.args["true"], depth)))
+        default = node.args.get("default")
+        return Case(tuple(branches), self._node(default, depth) if default else None, at)
+
+    def _cast(self, node: exp.Cast, depth: int) -> Node:
+        at = self._at(node)
+        target = node.to
+        array = "[]" if target.is_type(exp.DType.ARRAY) else ""
+        if array and target.expressions:
+            target = target.expressions[0]
+        kind = target.args.get("kind")
+        name = kind.name if kind is not None else target.this
+        name = str(getattr(name, "value", name)).lower()
+        if type_named(name) is None:
+            raise wrong(self._text, at, f"expressions do not support the type {name}")
+        try:
+            modifiers = tuple(int(part.name) for part in target.expressions)
+        except ValueError:
+            raise wrong(self._text, at, "a type has numbers in its parentheses") from None
+        return Cast(self._node(node.this, depth), name + array, modifiers, at)
+
+    def _interval(self, node: exp.Interval, depth: int) -> Node:
+        at = self._at(node)
+        amount, unit = node.this, node.args.get("unit")
+        if not isinstance(amount, exp.Literal) or (
+            unit is not None and not isinstance(unit, exp.Var)
+        ):
+            raise wrong(self._text, at, "an interval is written interval '1 day 02:00:00'")
+        text = amount.name if unit is None else f"{amount.name} {unit.name}"
+        return Cast(Constant("text", text, at), "interval", (), at)
+
+
+def _level(node: exp.Expr) -> int:
+    kind = type(node)
+    if kind in _BINARY:
+        return _BINARY[kind][1]
+    return _OTHER_LEVELS.get(kind, _ATOM)
+
+
+def _identifier(node: exp.Identifier) -> str:
+    """Return the name as PostgreSQL folds it: lower case, unless it is quoted."""
+    return node.name if node.args.get("quoted") else node.name.lower()
