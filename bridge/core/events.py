@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 
 _ORDINAL = re.compile(r"-1|[0-9]{1,18}")
+_EVENT_ID = re.compile(
+    "([0-9a-f]{8})-([0-9a-f]{4})-8([0-9a-f]{3})-([89ab][0-9a-f]{3})-[0-9a-f]{4}([0-9a-f]{8})"
+)
 
 
 class Operation(StrEnum):
@@ -64,9 +67,31 @@ class Position(NamedTuple):
                 f"not a position: {text!r} (expected the form 16/B374D848:3)"
             ) from None
 
+    @classmethod
+    def of_event_id(cls, event_id: str) -> Position:
+        """Return the position of the event with this ``event_id``, which holds it.
+
+        Raises:
+            ValueError: the text is not an ``event_id``.
+        """
+        found = _EVENT_ID.fullmatch(event_id)
+        if found is None:
+            raise ValueError(f"not an event_id: {event_id!r}")
+        high, middle, low, group, ordinal = found.groups()
+        digit = int(group, 16) >> 10 & 0xF
+        lsn = int(f"{high}{middle}{low}{digit:x}", 16)
+        number = int(ordinal, 16)
+        return cls(lsn, NON_TRANSACTIONAL if number == 0xFFFFFFFF else number)
+
 
 NON_TRANSACTIONAL = -1
 """Ordinal of a logical message that was written outside any transaction's commit."""
+
+GAP_PREFIX = "pgbridge.gap"
+"""Prefix of the message event that tells consumers between which positions changes are missing."""
+
+GAP_ORDINAL = 0xFFFF_FFFE
+"""Ordinal of such a message behind everything else of the transaction that is missing last."""
 
 _TAG_BITS = 26
 

@@ -1,8 +1,8 @@
 """Events as JSON and back, without loss: for what has to outlive the process or leave memory.
 
-The native format (``sinks.formats.native``) is for consumers: it interprets values, so an event cannot be
-rebuilt from it. Here stands what the server sent. ``to_portable`` gives one event complete with
-its relation; ``pack_batch`` writes relations and transactions of a batch once.
+The native format (``sinks.formats.native``) is for consumers: it interprets values, so an event
+cannot be rebuilt from it. Here stands what the server sent. ``to_portable`` gives one event
+complete with its relation; ``pack_batch`` writes relations and transactions of a batch once.
 
 A row is a list of the server's texts, with null for NULL. A row in which columns are absent is
 ``{"partial": [...]}``, with 0 in their places.

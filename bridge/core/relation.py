@@ -86,7 +86,7 @@ class Relation:
             self.key = tuple(names.index(name) for name in primary_key) if known else ()
         else:
             self.key = tuple(i for i, column in enumerate(columns) if column.in_identity)
-        self.encoders: dict[str, Callable[[Any], str]] = {}
+        self.encoders: dict[str, Callable[..., Any]] = {}
         """Encode functions by format, generated on first use (see ``sinks.formats``)."""
         self._to_python = tuple((c.name, to_python(c.form)) for c in columns)
 

@@ -163,7 +163,16 @@ def to_json(column: ColumnForm) -> Callable[[str], str]:
     if column.form is not Form.ARRAY:
         return _TO_JSON[column.form]
     assert column.element is not None
-    element_json, delimiter = _TO_JSON[column.element], column.delimiter
+    return array_to_json(_TO_JSON[column.element], column.delimiter)
+
+
+def array_to_json(element_json: Callable[[str], str], delimiter: str) -> Callable[[str], str]:
+    """Return the function from the text of an array to its JSON.
+
+    Args:
+        element_json: from the text of an element that is not NULL to its JSON.
+        delimiter: what stands between two elements.
+    """
 
     def items_json(items: ArrayItems) -> str:
         return f"[{','.join(map(item_json, items))}]"

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from bridge.core.events import EventBatch
 from sinks.formats.base import Format, FormatConfig
+from sinks.formats.cloudevents import CloudEventsFormat
+from sinks.formats.debezium import DebeziumFormat
+from sinks.formats.flat import FlatFormat
 from sinks.formats.native import NATIVE
 
 __all__ = ["NATIVE", "Format", "FormatConfig", "encode_batch", "make_format"]
@@ -15,7 +18,15 @@ __all__ = ["NATIVE", "Format", "FormatConfig", "encode_batch", "make_format"]
 
 def make_format(config: FormatConfig) -> Format:
     """Return the format that a sink was configured with."""
-    return NATIVE
+    match config.format:
+        case "debezium":
+            return DebeziumFormat(config.server_name)
+        case "cloudevents":
+            return CloudEventsFormat(config.server_name)
+        case "flat":
+            return FlatFormat()
+        case _:
+            return NATIVE
 
 
 def encode_batch(batch: EventBatch, fmt: Format = NATIVE) -> list[str]:

@@ -28,6 +28,8 @@ class Format(Protocol):
     Attributes:
         name: of the format and its options: events are encoded once for each name.
         content_type: media type of one event.
+        line_start: what every encoded event begins with. Its ``event_id`` follows before any value
+            of the row does.
     """
 
     @property
@@ -35,6 +37,9 @@ class Format(Protocol):
 
     @property
     def content_type(self) -> str: ...
+
+    @property
+    def line_start(self) -> str: ...
 
     def encode(self, event: CdcEvent, /) -> str:
         """Return the event as one line of JSON, without the line end."""

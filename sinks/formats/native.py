@@ -2,44 +2,19 @@
 
 Its encoder is generated once for each relation as one expression over the texts of the row, so
 that a row costs one function call and no dictionary. What the generated function does not expect,
-it leaves to ``_encode_any``.
+it leaves to an encoder of any event.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from json.encoder import encode_basestring
-from typing import Any
 
-from bridge.core.events import ABSENT, CdcEvent, Texts, TruncateEvent
-from bridge.core.relation import Column, Relation
-from bridge.core.values import Form, timestamp_json, to_json
+from bridge.core.events import CdcEvent, TruncateEvent
+from bridge.core.relation import Relation
+from bridge.core.values import Form
+from sinks.formats.row_json import Encoder, RowJson, by_relation, names_json
 from sinks.formats.row_key import row_key
-
-Encoder = Callable[[CdcEvent], str]
-
-
-def encode_native(event: CdcEvent) -> str:
-    """Return the event as one line of JSON."""
-    relation = event.relation
-    encoder = relation.encoders.get("native")
-    if encoder is None:
-        encoder = relation.encoders["native"] = _generate(relation)
-    return encoder(event)
-
-
-class NativeFormat:
-    """The format ``native``; it has no options."""
-
-    name = "native"
-    content_type = "application/json"
-    encode = staticmethod(encode_native)
-    key = staticmethod(row_key)
-    text_key = staticmethod(str)
-
-
-NATIVE = NativeFormat()
 
 
 def _generate(relation: Relation) -> Encoder:
@@ -54,26 +29,16 @@ def _generate(relation: Relation) -> Encoder:
             v0, v1 = row
             return f'{{"type":"cdc_event",{event.transaction.json}{event.ordinal:08x}",...'
     """
+    rows = RowJson(relation)
+    encode_any = _any_encoder(relation, rows)
     columns = relation.columns
-    names: dict[str, Any] = {
-        "encode_any": _encode_any,
-        "text_json": encode_basestring,
-        "timestamp_json": timestamp_json,
-        "tuple": tuple,
-        "type": type,
-    }
     if not columns:
-        return _encode_any
-    for i, column in enumerate(columns):
-        names[f"json{i}"] = to_json(column.form)
+        return encode_any
+    names = rows.names | {"encode_any": encode_any, "tuple": tuple, "type": type}
     documents = " or ".join(
         f'v{i} and v{i}.strip() == "null"'
         for i, c in enumerate(columns)
         if c.form.form is Form.JSON
-    )
-    members = ",".join(
-        f"{_literal(encode_basestring(c.name))}:{{{_expression(c, i)}}}"
-        for i, c in enumerate(columns)
     )
     # Only a message can have the ordinal -1.
     ordinal = "event.ordinal & 0xFFFFFFFF" if relation.schema is None else "event.ordinal"
@@ -93,7 +58,7 @@ def _generate(relation: Relation) -> Encoder:
             "        " + repr(_table_members(relation)),
             """        f'"ordinal":{event.ordinal},"lsn":{event.lsn},"row_id":'""",
             f"        f'{_row_id(relation)}'",
-            f"        f',\"new_values\":{{{{{members}}}}},'",
+            f"        f',\"new_values\":{{{{{rows.source}}}}},'",
             "        " + repr('"old_values":null,"unchanged":[]}'),
             "    )",
         ]
@@ -108,28 +73,6 @@ def _table_members(relation: Relation) -> str:
     return f'","schema":{schema},"table":{table},'
 
 
-def _literal(text: str) -> str:
-    """Quote ``text`` for the inside of a single-quoted f-string."""
-    for char, escaped in (("\\", "\\\\"), ("'", "\\'"), ("{", "{{"), ("}", "}}")):
-        text = text.replace(char, escaped)
-    return text
-
-
-def _expression(column: Column, i: int) -> str:
-    match column.form.form:
-        case Form.INTEGER:
-            some = f"v{i}"
-        case Form.TEXT | Form.BYTES:
-            some = f"text_json(v{i})"
-        case Form.BOOLEAN:
-            some = f'"true" if v{i} == "t" else "false"'
-        case Form.TIMESTAMP:
-            some = f"timestamp_json(v{i})"
-        case _:
-            some = f"json{i}(v{i})"
-    return f'"null" if v{i} is None else {some}'
-
-
 def _row_id(relation: Relation) -> str:
     if len(relation.key) == 1:
         i = relation.key[0]
@@ -137,49 +80,44 @@ def _row_id(relation: Relation) -> str:
     return "{text_json(event.row_id)}" if relation.key else "null"
 
 
-def _encode_any(event: CdcEvent) -> str:
-    """Encode any event; the reference for what the generated functions do."""
-    relation = event.relation
-    members = [
-        f'"type":"cdc_event",{event.transaction.json}{event.ordinal & 0xFFFFFFFF:08x}"',
-        f'"operation":"{event.operation}{_table_members(relation)}"ordinal":{event.ordinal}',
-        f'"lsn":{event.lsn}',
-        f'"row_id":{_string(event.row_id)}',
-        f'"new_values":{_row_json(relation, event.new)}',
-        f'"old_values":{_row_json(relation, event.old)}',
-        f'"unchanged":{json.dumps(event.unchanged, ensure_ascii=False)}',
-    ]
-    if isinstance(event, TruncateEvent):
-        members.append(f'"truncate_options":{json.dumps(event.options)}')
-    nulls = _json_nulls(relation, "new_values", event.new)
-    nulls += _json_nulls(relation, "old_values", event.old)
-    if nulls:
-        members.append(f'"json_nulls":{json.dumps(nulls, ensure_ascii=False)}')
-    return "{" + ",".join(members) + "}"
+def _any_encoder(relation: Relation, rows: RowJson) -> Encoder:
+    """Return the function that encodes every event of a relation."""
+    table_members = _table_members(relation)
+
+    def encode_any(event: CdcEvent) -> str:
+        new, old, row_id = event.new, event.old, event.row_id
+        members = [
+            f'"type":"cdc_event",{event.transaction.json}{event.ordinal & 0xFFFFFFFF:08x}"',
+            f'"operation":"{event.operation}{table_members}"ordinal":{event.ordinal}',
+            f'"lsn":{event.lsn}',
+            f'"row_id":{"null" if row_id is None else encode_basestring(row_id)}',
+            '"new_values":' + ("null" if new is None else f"{{{rows.any(new)}}}"),
+            '"old_values":' + ("null" if old is None else f"{{{rows.any(old)}}}"),
+            f'"unchanged":{names_json(event.unchanged)}',
+        ]
+        if isinstance(event, TruncateEvent):
+            members.append(f'"truncate_options":{names_json(event.options)}')
+        nulls = [f"new_values.{name}" for name in rows.json_nulls(new)]
+        nulls += [f"old_values.{name}" for name in rows.json_nulls(old)]
+        if nulls:
+            members.append(f'"json_nulls":{names_json(nulls)}')
+        return "{" + ",".join(members) + "}"
+
+    return encode_any
 
 
-def _string(text: str | None) -> str:
-    return "null" if text is None else encode_basestring(text)
+encode_native = by_relation("native", _generate)
 
 
-def _row_json(relation: Relation, row: Texts | None) -> str:
-    if row is None:
-        return "null"
-    members = (
-        f"{encode_basestring(c.name)}:{'null' if text is None else to_json(c.form)(text)}"
-        for c, text in zip(relation.columns, row, strict=True)
-        if text is not ABSENT
-    )
-    return "{" + ",".join(members) + "}"
+class NativeFormat:
+    """The format ``native``; it has no options."""
+
+    name = "native"
+    content_type = "application/json"
+    line_start = '{"type":"cdc_event",'
+    encode = staticmethod(encode_native)
+    key = staticmethod(row_key)
+    text_key = staticmethod(str)
 
 
-def _json_nulls(relation: Relation, member: str, row: Texts | None) -> list[str]:
-    """Name the columns that hold the JSON document ``null``, which looks like SQL's NULL.
-
-    A ``json`` keeps the spaces around it.
-    """
-    return [
-        f"{member}.{c.name}"
-        for c, text in zip(relation.columns, row or (), strict=row is not None)
-        if c.form.form is Form.JSON and text and text.strip() == "null"
-    ]
+NATIVE = NativeFormat()

@@ -1,10 +1,14 @@
-"""The key of an event's row as plain text: that of the formats whose keys are no documents."""
+"""The key of an event's row: which texts make it up, and how they look as plain text."""
 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from bridge.core.events import ABSENT, CdcEvent, Texts
+from bridge.core.relation import Relation
+
+_MAX_RELATIONS = 10_000
 
 
 def row_key(event: CdcEvent, columns: tuple[str, ...] | None = None) -> str | None:
@@ -16,30 +20,45 @@ def row_key(event: CdcEvent, columns: tuple[str, ...] | None = None) -> str | No
         None where the table has no key, lacks one of ``columns``, or does not log it.
     """
     if event.schema is None:
-        return None if event.new is None else event.new[0]
+        return message_prefix(event)
     if columns is None:
         return event.row_id
-    texts = key_texts(event, columns)
-    if texts is None or len(texts) == 1:
+    texts = key_texts(event, key_indices(event.relation, columns))
+    if not texts or len(texts) == 1:
         return texts[0] if texts else None
     return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
 
 
-def key_texts(event: CdcEvent, columns: tuple[str, ...]) -> Texts | None:
+def message_prefix(event: CdcEvent) -> str:
+    """Return the prefix of a logical message."""
+    return event.new[0] or "" if event.new else ""
+
+
+def key_texts(event: CdcEvent, indices: tuple[int, ...]) -> Texts | None:
     """Return the texts of columns as they are after the change, and before it for a delete.
 
     Returns:
-        None where the table lacks one of them, or the event does not carry it.
+        None if the event does not carry one of them.
     """
-    names = [column.name for column in event.relation.columns]
-    rows = [row for row in (event.new, event.old) if row is not None]
-    found: list[str | None] = []
-    for name in columns:
-        if name not in names:
-            return None
-        i = names.index(name)
-        text = next((row[i] for row in rows if row[i] is not ABSENT), ABSENT)
+    new, old = event.new, event.old
+    texts = []
+    for i in indices:
+        text = ABSENT if new is None else new[i]
+        if text is ABSENT and old is not None:
+            text = old[i]  # a TOASTed key that did not change
         if text is ABSENT:
             return None
-        found.append(text)
-    return tuple(found)
+        texts.append(text)
+    return tuple(texts)
+
+
+@lru_cache(maxsize=_MAX_RELATIONS)
+def key_indices(relation: Relation, columns: tuple[str, ...] | None) -> tuple[int, ...]:
+    """Return where the columns of a key stand; the table's own key by default.
+
+    Empty if the table has no key, or lacks one of ``columns``.
+    """
+    if columns is None:
+        return relation.key
+    places = {column.name: i for i, column in enumerate(relation.columns)}
+    return tuple(places[name] for name in columns) if places.keys() >= set(columns) else ()

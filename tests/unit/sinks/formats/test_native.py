@@ -21,7 +21,8 @@ from bridge.core.events import (
 from bridge.core.relation import Relation, ReplicaIdentity
 from bridge.core.values import ValueStyle
 from sinks.formats import encode_batch
-from sinks.formats.native import _encode_any, encode_native
+from sinks.formats.native import _any_encoder, encode_native
+from sinks.formats.row_json import RowJson
 from tests.fixtures.events import (
     USERS,
     make_event,
@@ -142,6 +143,11 @@ def events(draw: st.DrawFn) -> tuple[CdcEvent, Row | None, Row | None]:
     return event, new, old
 
 
+def reference(event: CdcEvent) -> str:
+    """Encode with the function that knows every kind of event."""
+    return _any_encoder(event.relation, RowJson(event.relation))(event)
+
+
 def check_against_event(line: str, event: CdcEvent) -> dict[str, Any]:
     """Check everything but the values, and return the parsed line."""
     assert "\n" not in line
@@ -160,7 +166,7 @@ def test_a_generated_encoder_does_what_the_reference_does(
     drawn: tuple[CdcEvent, Row | None, Row | None],
 ) -> None:
     event, _, _ = drawn
-    assert encode_native(event) == _encode_any(event)
+    assert encode_native(event) == reference(event)
 
 
 @given(events())
@@ -205,7 +211,7 @@ def test_an_insert_in_full() -> None:
 def test_a_json_null_is_told_from_an_sql_null(document: str | None, listed: bool) -> None:
     event = make_event(row=("7", document), relation=make_relation({"id": "int8", "doc": "json"}))
     line = encode_native(event)
-    assert line == _encode_any(event)
+    assert line == reference(event)
     assert json.loads(line).get("json_nulls", []) == (["new_values.doc"] if listed else [])
 
 
@@ -221,7 +227,7 @@ def test_a_truncate_names_its_options() -> None:
     event = TruncateEvent(make_transaction(0x1000), 1, 0xFF8, USERS, ("CASCADE",))
     line = encode_native(event)
     decoded = check_against_event(line, event)
-    assert line == _encode_any(event)
+    assert line == reference(event)
     assert decoded["truncate_options"] == ["CASCADE"]
     assert decoded["new_values"] is decoded["old_values"] is decoded["row_id"] is None
 
@@ -229,7 +235,7 @@ def test_a_truncate_names_its_options() -> None:
 def test_a_message_outside_transactions_has_a_valid_event_id() -> None:
     message = make_message(0x1000)
     line = encode_native(message)
-    assert line == _encode_any(message)
+    assert line == reference(message)
     decoded = check_against_event(line, message)
     assert uuid.UUID(decoded["event_id"]).version == 8
     assert (decoded["schema"], decoded["table"], decoded["row_id"]) == (None, None, None)
@@ -252,7 +258,7 @@ def test_the_widest_table_is_encoded() -> None:
     relation = make_relation({f"column {i}": "int4" for i in range(1600)}, key=["column 9"])
     event = make_event(row=tuple(map(str, range(1600))), relation=relation)
     line = encode_native(event)
-    assert line == _encode_any(event)
+    assert line == reference(event)
     assert json.loads(line)["new_values"] == {f"column {i}": i for i in range(1600)}
 
 
