@@ -12,6 +12,7 @@ from bridge.config.document import read_document
 from bridge.config.environment import overlay_environment, put
 from bridge.config.model import Config, SinkConfig
 from bridge.config.problems import ConfigInvalid, Findings, unknown_key
+from bridge.config.problems import Path as SettingPath
 from bridge.config.sections import SECTIONS, SINK_SETTINGS
 from bridge.config.validation import validate
 from bridge.core.errors import ConfigError
@@ -119,6 +120,17 @@ def _sink(raw: object, index: int, findings: Findings) -> SinkConfig | None:
         if key not in known:
             findings.add((*path, key), unknown_key(key, known))
     settings = validate(shape, own, path, findings)
+    if sink is not None and sink.filter.where is not None:
+        _check_condition(sink.filter.where, (*path, "filter", "where"), findings)
     if sink is None or settings is None:
         return None
     return replace(sink, name=sink.name or sink.type, settings=settings)
+
+
+def _check_condition(text: str, path: SettingPath, findings: Findings) -> None:
+    from bridge.expressions import compile_condition  # its parser is imported on use
+
+    try:
+        compile_condition(text)
+    except ConfigError as error:
+        findings.add(path, str(error))

@@ -117,10 +117,11 @@ def _describe(shape: type) -> dict[str, Any]:
 
 def _dataclasses_in(shape: type) -> list[type]:
     found = [shape]
-    for hint in typing.get_type_hints(shape).values():
-        for option in (hint, *typing.get_args(hint)):
-            if isinstance(option, type) and is_dataclass(option):
-                found += _dataclasses_in(option)
+    hints = list(typing.get_type_hints(shape).values())
+    for hint in hints:
+        hints += typing.get_args(hint)
+        if isinstance(hint, type) and is_dataclass(hint):
+            found += _dataclasses_in(hint)
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
@@ -33,9 +34,14 @@ def validate(shape: type[T], raw: object, path: Path, findings: Findings) -> T |
     try:
         checked = _holder(cast(type, shape)).model_validate({"value": {} if raw is None else raw})
     except ValidationError as error:
+        found: dict[Path, Any] = {}
         for detail in error.errors(include_url=False, include_input=False):
             at = _path_in(raw, detail["loc"][1:], missing=detail["type"] == "missing")
-            if not findings.has(path + at):
+            found.setdefault(at, detail)
+        for at, detail in found.items():
+            # Of the branches of a union, the one that got furthest says what is wrong.
+            surpassed = any(len(other) > len(at) and other[: len(at)] == at for other in found)
+            if not surpassed and not findings.has(path + at):
                 findings.add(path + at, _words(shape, at, raw, detail))
         return None
     except ConfigError as error:  # a check of the dataclass's own
@@ -81,7 +87,7 @@ def _has(at: object, step: str | int) -> bool:
 
 def _words(shape: type, at: Path, raw: object, detail: Any) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
-    owner, setting = _find_field(shape, at)
+    owner, setting, hint = _find_field(shape, at)
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
         return unknown_key(str(at[-1]), _names(owner))
     if kind == "missing":
@@ -89,10 +95,12 @@ def _words(shape: type, at: Path, raw: object, detail: Any) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "enum"):
-        return _choice(_choices(owner, setting), _value_at(raw, at))
+        return _choice(_choices(hint), _value_at(raw, at))
     if kind in ("dataclass_type", "dict_type", "mapping_type", "model_type"):
-        inner = _section(owner, setting) if at else shape
-        return f"has to be a section with the settings {', '.join(_names(inner))}."
+        names = _names(_dataclass_among(_options(hint)) or object)
+        return (
+            f"has to be a section with {'the settings ' + ', '.join(names) if names else 'keys'}."
+        )
     if kind == "string_pattern_mismatch":
         form = setting.metadata.get("form") if setting else None
         return f"has to be {form or 'of the form ' + context['pattern']}."
@@ -141,39 +149,45 @@ def _names(shape: type) -> list[str]:
     return [item.name for item in fields(shape)] if is_dataclass(shape) else []
 
 
-def _find_field(shape: type, path: Path) -> tuple[type, Field[Any] | None]:
-    """Return the field at a path below a dataclass, and the dataclass that has it."""
-    owner, found = shape, None
+def _find_field(shape: type, path: Path) -> tuple[type, Field[Any] | None, Any]:
+    """Return what a path below a dataclass leads to.
+
+    Returns:
+        the innermost dataclass on the way, its field on the way (None if there is no such), and
+        the type of what stands at the path.
+    """
+    owner, found, hint = shape, None, cast(Any, shape)
     for step in path:
-        if found is not None:
-            inner = _section(owner, found)
-            if not is_dataclass(inner):
-                break
+        options = _options(hint)
+        inner = _dataclass_among(options)
+        names = _names(inner or object)
+        keyed = next((o for o in options if typing.get_origin(o) in (Mapping, dict)), None)
+        if inner is not None and (keyed is None or step in names):
             owner = inner
-        found = next((item for item in fields(owner) if item.name == step), None)
-        if found is None:
-            break
-    return owner, found
+            found = next((item for item in fields(owner) if item.name == step), None)
+            if found is None:
+                break
+            hint = typing.get_type_hints(owner)[found.name]
+        elif keyed is not None:
+            hint = typing.get_args(keyed)[1]
+        else:
+            hint = next((typing.get_args(o)[0] for o in options if typing.get_args(o)), None)
+    return owner, found, hint
 
 
-def _hint(owner: type, setting: Field[Any]) -> Any:
-    return typing.get_type_hints(owner)[setting.name]
+def _options(hint: Any) -> list[Any]:
+    """Return the branches of a union, or the type alone."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return list(typing.get_args(hint))
+    return [hint]
 
 
-def _section(owner: type, setting: Field[Any] | None) -> type:
-    """Return the dataclass that a field holds, or the owner where it holds another thing."""
-    if setting is None:
-        return owner
-    hint = _hint(owner, setting)
-    options = [option for option in (hint, *typing.get_args(hint)) if isinstance(option, type)]
-    return next((option for option in options if is_dataclass(option)), owner)
+def _dataclass_among(options: list[Any]) -> type | None:
+    return next((o for o in options if isinstance(o, type) and is_dataclass(o)), None)
 
 
-def _choices(owner: type, setting: Field[Any] | None) -> list[str]:
-    if setting is None:
-        return []
-    hint = _hint(owner, setting)
-    literals = [h for h in (hint, *typing.get_args(hint)) if typing.get_origin(h) is Literal]
+def _choices(hint: Any) -> list[str]:
+    literals = [option for option in _options(hint) if typing.get_origin(option) is Literal]
     return [str(choice) for literal in literals for choice in typing.get_args(literal)]
 
 

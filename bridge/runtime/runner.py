@@ -22,6 +22,7 @@ import structlog
 from bridge.core.errors import BridgeError, SlotBusy, Transient
 from bridge.core.events import Commit, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
+from bridge.runtime.backlog import Backlog
 from bridge.runtime.ledger import Ledger
 from bridge.runtime.pacing import Pace, Pacing
 from bridge.runtime.retry import Backoff
@@ -100,7 +101,7 @@ class Runner:
         *,
         decoder: Decoder,
         ledger: Ledger,
-        workers: Sequence[SinkWorker],
+        workers: Sequence[SinkWorker[Backlog]],
         resume: Position | None,
         wakeup: Wakeup,
         backoff: Backoff,
@@ -275,7 +276,7 @@ class Runner:
         deadline = self._monotonic() + drain_s
         for worker in self._workers:
             worker.drain()
-        while self._monotonic() < deadline and not all(w.idle for w in self._workers):
+        while self._monotonic() < deadline and not all(w.ended for w in self._workers):
             if self._stream is not None:
                 try:
                     self._stream.send_status(write=self._ledger.received, flush=self._ledger.flush)

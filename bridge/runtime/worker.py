@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
@@ -18,14 +18,45 @@ from bridge.core.errors import (
 )
 from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
-from bridge.runtime.backlog import Backlog
+from bridge.core.selection import Selection
 from bridge.runtime.retry import Backoff
+from bridge.runtime.sieve import Sieve
 from sinks.base import Feed, Progress, Rejection, Sink
 
 log = structlog.get_logger()
 
 _IDLE_WAIT_S = 0.5
 _BUSY_WAIT_S = 0.005
+_SETTLE_S = 2.0
+"""How long a sink that is to be paused may take for what it was given."""
+
+
+class NewHistory(Exception):
+    """The batches that follow belong to another history of the database: positions start over."""
+
+
+class Batches(Protocol):
+    """Where a worker takes its batches from: a backlog, or the spill of an optional sink."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+
+    def take(self, timeout_s: float) -> list[EventBatch]:
+        """Take what there is, waiting at most so long for something.
+
+        Raises:
+            NewHistory: everything before is released; to be raised once.
+        """
+
+    def release(self, batch: EventBatch) -> None:
+        """Forget a batch that was taken, the oldest first: the sink has it durably."""
+
+    def wake(self) -> None:
+        """End the wait of ``take`` now."""
+
+
+B = TypeVar("B", bound=Batches)
 
 
 class DeadLetters(Protocol):
@@ -35,7 +66,7 @@ class DeadLetters(Protocol):
         """Store the event; return when it is durable."""
 
 
-class SinkWorker:
+class SinkWorker(Generic[B]):
     """Drives one sink.
 
     Args:
@@ -49,13 +80,17 @@ class SinkWorker:
         dead_letters: where rejected events go; None to stop at the first one.
         durable: called with the name and the position whenever it advances.
         failed: called once, with the error, if the worker cannot go on.
+        selection: what the sink gets of each batch; None for everything.
+        paused: whether it waits for ``resume`` before it opens the sink.
+        give_up: called with an error that waiting does not mend; the worker is paused then. None
+            to end with ``failed``.
     """
 
     def __init__(
         self,
         feed: Feed,
         sink: Sink,
-        backlog: Backlog,
+        backlog: B,
         *,
         resume: Position | None,
         horizon: Lsn | None,
@@ -63,6 +98,9 @@ class SinkWorker:
         dead_letters: DeadLetters | None,
         durable: Callable[[str, Position], None],
         failed: Callable[[Exception], None],
+        selection: Selection | None = None,
+        paused: bool = False,
+        give_up: Callable[[BridgeError], None] | None = None,
     ) -> None:
         self.name = feed.name
         self._feed = feed
@@ -74,10 +112,14 @@ class SinkWorker:
         self._dead_letters = dead_letters
         self._report_durable = durable
         self._report_failure = failed
+        self._give_up = give_up
+        self._sieve = Sieve(selection)
         self._unsettled: deque[EventBatch] = deque()
         self._attempts = 0
+        self._paused = paused
         self._draining = False
-        self._aborting = Event()
+        self._aborting = False
+        self._called = Event()
         self._log = log.bind(sink=feed.name)
         self._thread = Thread(target=self._run, name=f"sink-{feed.name}", daemon=True)
 
@@ -90,10 +132,25 @@ class SinkWorker:
         """Whether everything that was put into the backlog is durable."""
         return self.backlog.empty and not self._unsettled
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be expected: all is durable, or the thread is gone."""
+        return self.idle or not self._thread.is_alive()
+
+    def pause(self) -> None:
+        """Give the sink nothing more until ``resume``, and close it. Returns at once."""
+        self._paused = True
+        self._call()
+
+    def resume(self) -> None:
+        """Go on after ``pause``; while the sink is failing, try it again now."""
+        self._paused = False
+        self._call()
+
     def drain(self) -> None:
-        """Finish what is in the backlog, then end. Returns at once."""
+        """Finish what is in the backlog, then end; a paused sink ends now. Returns at once."""
         self._draining = True
-        self.backlog.wake()
+        self._call()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; after ``timeout_s`` seconds give up what is unsettled.
@@ -102,27 +159,58 @@ class SinkWorker:
             Whether everything became durable.
         """
         self._thread.join(timeout_s)
-        self._aborting.set()
-        self.backlog.wake()
+        self._aborting = True
+        self._call()
         self._thread.join(1.0)
         return self.idle
 
+    def _call(self) -> None:
+        """End every wait of the thread, so that it looks at its flags."""
+        self._called.set()
+        self.backlog.wake()
+
     def _run(self) -> None:
         try:
-            while not self._aborting.is_set():
-                try:
-                    self._session()
+            while not self._aborting:
+                if self._paused:
+                    if self._draining:
+                        return
+                    self._wait(_IDLE_WAIT_S)
+                elif self._attempt():
                     return
-                except Transient as error:
-                    self._pause(error)
-        except BridgeError as error:
-            self._report_failure(error)
         except Exception as error:  # a fault of the sink must not go unseen: it stops the bridge
             self._report_failure(error)
         finally:
             self._sink.close()
 
-    def _pause(self, error: Transient) -> None:
+    def _attempt(self) -> bool:
+        """Run a session. Returns whether it was the last one, by order and not by an error."""
+        try:
+            self._session()
+            if not self._paused:
+                return True
+            self._sink.close()
+        except Transient as error:
+            try:
+                self._back_off(error)
+            except DeliveryGivenUp as given_up:
+                self._stop_at(given_up)
+        except NewHistory:
+            self._sink.close()
+            self._durable = self._horizon = None
+        except BridgeError as error:
+            self._stop_at(error)
+        return False
+
+    def _stop_at(self, error: BridgeError) -> None:
+        if self._give_up is None:
+            raise error
+        self._sink.close()
+        self._backoff.reset()
+        self._give_up(error)
+        self._paused = True
+
+    def _back_off(self, error: Transient) -> None:
         self._sink.close()
         self._attempts += 1
         delay = self._backoff.next_delay()
@@ -134,14 +222,24 @@ class SinkWorker:
         self._log.warning(
             "sink_retry", error=error.message, attempt=self._attempts, delay_s=round(delay, 3)
         )
-        self._aborting.wait(delay)
+        self._wait(delay)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, at most until somebody calls."""
+        self._called.wait(seconds)
+        self._called.clear()
 
     def _session(self) -> None:
-        """Write until told to end, or until an error."""
+        """Write until told to end or to pause, or until an error."""
         self._resume_from(self._sink.open(self._feed))
+        self._sieve.restart()
         for batch in self._unsettled:
             self._write(batch)
-        while not self._aborting.is_set():
+        while not self._aborting:
+            if self._paused:
+                if self._unsettled:
+                    self._settle(self._sink.flush(_SETTLE_S))
+                return
             if self._draining and self.idle:
                 return
             batches = self.backlog.take(_BUSY_WAIT_S if self._unsettled else _IDLE_WAIT_S)
@@ -169,14 +267,16 @@ class SinkWorker:
         if self._durable is not None:
             batch = batch.after(self._durable)
         if batch.events:
-            self._sink.write(batch)
+            selected = self._sieve.select(batch)
+            if selected.events:
+                self._sink.write(selected)
 
     def _settle(self, progress: Progress) -> None:
         for rejection in progress.rejections:
             self._park(rejection)
-        held = self._durable
-        if progress.durable is not None and (held is None or progress.durable > held):
-            held = self._durable = progress.durable
+        held, reached = self._durable, self._sieve.durable(progress.durable)
+        if reached is not None and (held is None or reached > held):
+            held = self._durable = reached
             self._backoff.reset()
             self._attempts = 0
         settled = None

@@ -155,3 +155,26 @@ def test_a_value_with_a_foreign_tag_is_refused(tmp_path: Path) -> None:
 
 def test_an_alias_that_contains_itself_ends(tmp_path: Path) -> None:
     assert "too deeply" in problems(tmp_path, config(more="log: &a {level: *a}"))["log"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "place", "words"),
+    [
+        ("filter: {tables: [users]}", "filter", "Write schema.table, such as public.users"),
+        ("filter: {operations: [insrt]}", "filter.operations[0]", "Did you mean insert?"),
+        ("filter: {function: wanted}", "filter.function", "package.module:function"),
+        ("filter: {wher: x}", "filter.wher", "did you mean 'where'?"),
+        ("columns: {users: [id]}", "", "columns: 'users' is not the name of a table"),
+        ("columns: {public.users: id}", "columns.public.users", "has to be a list"),
+        ("columns: {public.users: {exlude: [a]}}", "columns.public.users.exlude", "'exclude'"),
+        ("columns: [id]", "columns", "has to be a section with keys"),
+        ("rename: {public.users: {a: c, b: c}}", "", "two columns of 'public.users' the same name"),
+        ("rename: {public.users: {a: 1}}", "rename.public.users.a", "has to be text"),
+        ("spill_bytes: 1", "spill_bytes", "has to be at least 65536"),
+    ],
+)
+def test_a_mistake_in_what_a_sink_gets_is_named_at_its_place(
+    tmp_path: Path, setting: str, place: str, words: str
+) -> None:
+    found = problems(tmp_path, config(sink=setting))
+    assert words in found[f"sinks[0].{place}".removesuffix(".")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from bridge.core.errors import EnvironmentProblem, GapDetected
 from bridge.core.events import CdcEvent, Position
 from bridge.core.retry import RetryPolicy
+from bridge.core.selection import Columns, Filter, Selection, Shape
+from bridge.core.table_patterns import TablePattern
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.retry import Backoff
 from bridge.runtime.worker import SinkWorker
@@ -240,3 +243,135 @@ def test_one_thread_makes_all_calls(make_bench: MakeBench) -> None:
     bench.worker.start()
     bench.until_durable()
     assert len(bench.sink.threads) == 1
+
+
+# What the sink does not get
+
+
+def only(*wanted: Position) -> Selection:
+    return Selection(Filter(conditions=[lambda event: event.position in wanted]))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [[], [(0, 0)], [(0, 2)], [(2, 1)], [(4, 2)], [(4, 0)], [(1, 1), (3, 0)]],
+    ids=["nothing", "head", "border", "middle", "end", "not the tail", "two"],
+)
+def test_what_is_filtered_away_becomes_durable_with_what_is_before_it(
+    make_bench: MakeBench, wanted: list[tuple[int, int]]
+) -> None:
+    chosen = [BATCHES[batch].events[number] for batch, number in wanted]
+    bench = make_bench(selection=only(*(event.position for event in chosen)))
+    bench.worker.start()
+    bench.put_all()
+    bench.until_durable()
+    assert bench.held == [event.event_id for event in chosen]
+    assert bench.durable == sorted(bench.durable)
+    assert bench.worker.idle
+
+
+def test_what_is_behind_an_event_that_is_not_durable_waits_for_it(make_bench: MakeBench) -> None:
+    wanted = BATCHES[2].events[1].position
+    bench = make_bench(selection=only(wanted))
+    bench.sink.hold()
+    bench.worker.start()
+    bench.put_all()
+    bench.until_durable(BATCHES[1].last)
+    eventually(lambda: "write" in bench.sink.calls, message="the event is written")
+    assert bench.durable[-1] == BATCHES[1].last
+    bench.sink.release()
+    bench.until_durable()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_filter_and_an_unsteady_target_lose_nothing(make_bench: MakeBench, seed: int) -> None:
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    every = [event for batch in BATCHES for event in batch.events]
+    chosen = [event for event in every if choose.random() < 0.4]
+    bench = make_bench(selection=only(*(event.position for event in chosen)))
+    bench.sink.fail_before_write(*[away() for _ in range(choose.randrange(3))])
+    bench.sink.fail_poll(*[away() for _ in range(choose.randrange(3))])
+    bench.sink.fail_after_write(*[away() for _ in range(choose.randrange(3))])
+    bench.worker.start()
+    bench.put_all()
+    bench.until_durable()
+    assert list(dict.fromkeys(bench.held)) == [event.event_id for event in chosen]
+    assert bench.durable == sorted(bench.durable)
+
+
+def test_the_dead_letter_is_the_event_as_it_came(make_bench: MakeBench) -> None:
+    users = TablePattern.parse("public.users", setting="columns")
+    shape = Shape([Columns(tables=users, names=frozenset({"id"}))])
+    bench = make_bench(selection=Selection(None, shape))
+    refused = BATCHES[1].events[1]
+    bench.sink.reject([refused.position])
+    bench.worker.start()
+    bench.put_all()
+    bench.until_durable()
+    [(_, parked, _)] = bench.parked
+    assert parked is refused
+    assert all(set(event["new_values"]) == {"id"} for event in bench.target.events)
+
+
+# Pausing
+
+
+def test_a_paused_sink_gets_nothing_until_it_is_resumed(make_bench: MakeBench) -> None:
+    bench = make_bench(paused=True)
+    bench.worker.start()
+    bench.put_all()
+    bench.worker.pause()
+    assert bench.sink.calls == []
+    bench.worker.resume()
+    bench.until_durable()
+    assert bench.held == IDS
+
+
+def test_a_sink_that_is_paused_settles_what_it_has_and_is_closed(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.worker.start()
+    bench.worker.backlog.put(BATCHES[0])
+    bench.until_durable(BATCHES[0].last)
+    bench.worker.pause()
+    eventually(lambda: bench.sink.calls[-1] == "close", message="the sink is closed")
+    for batch in BATCHES[1:]:
+        bench.worker.backlog.put(batch)
+    bench.worker.resume()
+    bench.until_durable()
+    assert bench.held == IDS
+
+
+def test_resuming_ends_the_pause_between_two_attempts(make_bench: MakeBench) -> None:
+    patient = RetryPolicy(initial_delay_ms=600_000, max_delay_ms=600_000, jitter=False)
+    bench = make_bench(backoff=Backoff(patient))
+    bench.sink.fail_open(away())
+    bench.put_all()
+    bench.worker.start()
+    eventually(lambda: "close" in bench.sink.calls, message="the first attempt has failed")
+    eventually(lambda: bench.worker.resume() or bench.durable, message="it goes on")
+    bench.until_durable()
+
+
+def test_draining_does_not_wait_for_a_paused_sink(make_bench: MakeBench) -> None:
+    bench = make_bench(paused=True)
+    bench.worker.start()
+    bench.put_all()
+    bench.worker.drain()
+    eventually(lambda: bench.worker.ended, message="the thread has ended")
+    assert not bench.worker.idle
+
+
+def test_a_sink_that_may_give_up_is_paused_by_its_error_and_goes_on_when_resumed(
+    make_bench: MakeBench,
+) -> None:
+    given_up: list[Exception] = []
+    bench = make_bench(give_up=given_up.append)
+    problem = EnvironmentProblem("The target refuses us.")
+    bench.sink.fail_before_write(problem)
+    bench.put_all()
+    bench.worker.start()
+    eventually(lambda: given_up == [problem], message="the worker gives up")
+    assert bench.failures == []
+    eventually(lambda: bench.worker.resume() or bench.durable[-1:] == [LAST], message="it goes on")
+    assert bench.held == IDS
