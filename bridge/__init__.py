@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.core.events import CdcEvent, Operation, Position
     from bridge.core.retry import RetryPolicy as RetryConfig
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
+    from sinks.webhook import WebhookCdcConsumer, WebhookConfig
 
 __all__ = [
     "Bridge",
@@ -30,6 +31,8 @@ __all__ = [
     "ReplicationSlot",
     "ReplicationSlotManager",
     "RetryConfig",
+    "WebhookCdcConsumer",
+    "WebhookConfig",
     "load_config",
 ]
 
@@ -46,6 +49,8 @@ _HOMES = {
     "ReplicationSlot": "bridge.postgres.slots",
     "ReplicationSlotManager": "bridge.postgres.slots",
     "RetryConfig": "bridge.core.retry:RetryPolicy",
+    "WebhookCdcConsumer": "sinks.webhook",
+    "WebhookConfig": "sinks.webhook",
     "load_config": "bridge.config",
 }
 """Name to its module; with the name that it has there, where that is another one."""

@@ -14,6 +14,7 @@ SINKS: dict[str, str] = {
     "stdout": "sinks.stdout:StdoutSink",
     "null": "sinks.null:NullSink",
     "terminal": "sinks.terminal:TerminalSink",
+    "webhook": "sinks.webhook:WebhookSink",
 }
 
 _EXTRAS: dict[str, str] = {}

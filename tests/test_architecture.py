@@ -88,6 +88,7 @@ OWNER_OF_LIBRARY = {
     "pika": "sinks",
     "fastavro": "sinks",
     "requests": "sinks",
+    "urllib3": "sinks",
     "sqlglot": "bridge.expressions",
 }
 HEAVY_LIBRARIES = (*OWNER_OF_LIBRARY, "pydantic", "structlog", "yaml", "rich")

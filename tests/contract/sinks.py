@@ -1,52 +1,25 @@
 """The targets that the contract suite of sinks runs on.
 
-A new sink joins with a class here and its line in ``TARGETS``.
+A new sink joins with a class, here or in a module of its own, and its line in ``TARGETS``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from bridge.core.events import CdcEvent
 from sinks.base import Sink
 from sinks.file import FileConfig, FileSink
 from sinks.stdout import StdoutConfig, StdoutSink
+from tests.contract.target import SinkTarget
+from tests.contract.targets_webhook import WebhookBatchTarget, WebhookTarget
 from tests.fixtures.events import make_event
 from tests.fixtures.faults import FaultySink
 from tests.fixtures.memory_sink import MemorySink, MemoryTarget
-
-
-class SinkTarget(ABC):
-    """A fresh target for one test, the sinks that write to it, and a reader of its own."""
-
-    proves_position: ClassVar[bool]
-    """Whether ``open`` returns the last position that the target holds."""
-
-    poison: ClassVar[CdcEvent | None] = None
-    """An event that this sink can never accept; None if it accepts every event."""
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.request = request  # the way to the fixtures of servers and directories
-
-    @abstractmethod
-    def sink(self) -> Sink:
-        """Return a new sink that writes to this target."""
-
-    @abstractmethod
-    def events(self) -> list[dict[str, Any]]:
-        """Return the events that the target holds, in order, read without the sink.
-
-        For a target that has no order of its own, sort by position.
-        """
-
-    def close(self) -> None:  # noqa: B027  (few targets need it)
-        """Release what the target itself holds."""
 
 
 class FileTarget(SinkTarget):
@@ -123,4 +96,6 @@ TARGETS = [
     pytest.param(RememberingMemory, id="memory"),
     pytest.param(ForgetfulMemory, id="memory-forgetful"),
     pytest.param(RefusingMemory, id="memory-refusing"),
+    pytest.param(WebhookTarget, id="webhook"),
+    pytest.param(WebhookBatchTarget, id="webhook-batch"),
 ]

@@ -1,0 +1,19 @@
+"""Events to a receiver over HTTP.
+
+``sink`` spreads events over lanes, ``lane`` is a thread with a queue, ``delivery`` decides what
+follows from an answer, ``connection`` talks to the receiver.
+"""
+
+from __future__ import annotations
+
+from sinks.webhook.config import BatchConfig, BreakerConfig, TlsConfig, WebhookConfig
+from sinks.webhook.sink import WebhookCdcConsumer, WebhookSink
+
+__all__ = [
+    "BatchConfig",
+    "BreakerConfig",
+    "TlsConfig",
+    "WebhookCdcConsumer",
+    "WebhookConfig",
+    "WebhookSink",
+]
