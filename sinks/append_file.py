@@ -36,12 +36,14 @@ class AppendFile:
     Args:
         path: of the file; made with its missing directories, readable by its owner only.
         rotate_bytes: the size that makes the next batch begin a new file; None for one file.
+        line_start: what every event begins with in the format of the file.
     """
 
-    def __init__(self, path: str, rotate_bytes: int | None) -> None:
+    def __init__(self, path: str, rotate_bytes: int | None, line_start: str) -> None:
         # The name behind symbolic links: a rotation must rename the file, not the link.
         self._path = os.path.realpath(os.path.expanduser(path))
         self._rotate_bytes = rotate_bytes
+        self._line_start = line_start.encode()
         self._descriptor = -1
         self._size = 0
         self._synced = 0
@@ -132,7 +134,7 @@ class AppendFile:
         """Cut off the torn end and make the rest durable; return the last event."""
         descriptor = self._descriptor
         with open(descriptor, "rb", closefd=False) as file:
-            tail = read_tail(file, self._path, MAX_UNSYNCED_BYTES)
+            tail = read_tail(file, self._path, MAX_UNSYNCED_BYTES, self._line_start)
         os.ftruncate(descriptor, tail.end)
         # An fsync that failed, in this process or the one before, leaves pages that pass for
         # written and are not. Writing the same bytes again makes the next fsync cover them.
@@ -157,7 +159,8 @@ class AppendFile:
         path = os.path.join(directory, newest)
         with open(path, "rb") as file:
             try:
-                tail = read_tail(file, path, window=1)  # it was whole when it was renamed
+                # It was whole when it was renamed.
+                tail = read_tail(file, path, 1, self._line_start)
             except EnvironmentProblem:
                 return None
             return tail.last if tail.end == os.path.getsize(path) else None

@@ -12,10 +12,9 @@ from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import Position, Source, Transaction
 
 _BLOCK_BYTES = 64 * 1024
-_BEGIN = b'{"type":"cdc_event",'
-# Both members stand before the first value of a row.
-_COMMIT_LSN = re.compile(rb'"commit_lsn":(\d+)')
-_EVENT_ID = re.compile(rb'"event_id":"([0-9a-f-]{28})([0-9a-f]{8})"')
+# In every format it stands before the first value of a row, and holds the position.
+_EVENT_ID = re.compile(rb'"(?:event_|__event_)?id":"([0-9a-f-]{36})"')
+_ID_PREFIX_CHARACTERS = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Tail:
     last: LastEvent | None
 
 
-def read_tail(file: BinaryIO, path: str, window: int) -> Tail:
+def read_tail(file: BinaryIO, path: str, window: int, line_start: bytes) -> Tail:
     """Look at the lines of the last ``window`` bytes, and at least at one.
 
     What a crash leaves behind is a last line that stops somewhere, or, after a power failure,
@@ -58,18 +57,20 @@ def read_tail(file: BinaryIO, path: str, window: int) -> Tail:
         file: a seekable file, open for reading.
         path: its name, for the error.
         window: how many bytes at the end may not have reached the disk before a crash.
+        line_start: what every event begins with in the format of the file.
 
     Raises:
-        EnvironmentProblem: the file holds something other than events.
+        EnvironmentProblem: the file holds something other than events of that format.
     """
     size = file.seek(0, os.SEEK_END)
     start = end = _line_start(file, max(0, size - window))
     last: bytes | None = None
     file.seek(start)
     for line in file:
-        if not _is_event(line):
+        if not _is_event(line, line_start):
             is_last = end + len(line) == size
-            if not _is_torn(line, is_last=is_last, may_be_zeros=size - end <= window):
+            may_be_zeros = size - end <= window
+            if not _is_torn(line, line_start, is_last=is_last, may_be_zeros=may_be_zeros):
                 raise _foreign(path, end)
             break
         last, end = line, end + len(line)
@@ -77,9 +78,9 @@ def read_tail(file: BinaryIO, path: str, window: int) -> Tail:
         previous = _line_start(file, start - 1)
         file.seek(previous)
         last = file.read(start - previous)
-        if not _is_event(last):
+        if not _is_event(last, line_start):
             raise _foreign(path, previous)
-    return Tail(start, end, None if last is None else _describe(last))
+    return Tail(start, end, None if last is None else _position(last))
 
 
 def _line_start(file: BinaryIO, at: int) -> int:
@@ -94,10 +95,10 @@ def _line_start(file: BinaryIO, at: int) -> int:
     return 0
 
 
-def _is_event(line: bytes) -> bool:
-    if not (line.startswith(_BEGIN) and line.endswith(b"}\n")):
+def _is_event(line: bytes, line_start: bytes) -> bool:
+    if not (line.startswith(line_start) and line.endswith(b"}\n")):
         return False
-    if _COMMIT_LSN.search(line) is None or _EVENT_ID.search(line) is None:
+    if _position(line) is None:
         return False
     try:
         # Numbers stay text: PostgreSQL has longer ones than int() reads.
@@ -109,23 +110,29 @@ def _is_event(line: bytes) -> bool:
     return True
 
 
-def _is_torn(line: bytes, *, is_last: bool, may_be_zeros: bool) -> bool:
+def _is_torn(line: bytes, line_start: bytes, *, is_last: bool, may_be_zeros: bool) -> bool:
     written, _, zeros = line.partition(b"\0")
     if not written:
         return may_be_zeros
-    return (is_last or bool(zeros)) and (written.startswith(_BEGIN) or _BEGIN.startswith(written))
+    begins = written.startswith(line_start) or line_start.startswith(written)
+    return (is_last or bool(zeros)) and begins
 
 
-def _describe(line: bytes) -> LastEvent:
-    commit_lsn, event_id = _COMMIT_LSN.search(line), _EVENT_ID.search(line)
-    assert commit_lsn is not None
-    assert event_id is not None
-    ordinal = int.from_bytes(bytes.fromhex(event_id[2].decode()), "big", signed=True)
-    return LastEvent(Position(int(commit_lsn[1]), ordinal), event_id[1].decode())
+def _position(line: bytes) -> LastEvent | None:
+    found = _EVENT_ID.search(line)
+    if found is None:
+        return None
+    event_id = found[1].decode()
+    try:
+        position = Position.of_event_id(event_id)
+    except ValueError:
+        return None
+    return LastEvent(position, event_id[:_ID_PREFIX_CHARACTERS])
 
 
 def _foreign(path: str, offset: int) -> EnvironmentProblem:
     return EnvironmentProblem(
-        f"{path!r} holds something other than events: see the line at byte {offset}.",
+        f"{path!r} holds something other than events in the format of this sink: see the line at "
+        f"byte {offset}.",
         remedy="Choose another path, or move the file away.",
     )

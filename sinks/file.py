@@ -40,9 +40,10 @@ class FileSink(JsonLinesSink):
     Config = FileConfig
 
     def __init__(self, config: FileConfig) -> None:
+        fmt = make_format(config)
         super().__init__(
             StandardOutput()
             if config.path == STDOUT_PATH
-            else AppendFile(config.path, config.rotate_bytes),
-            make_format(config),
+            else AppendFile(config.path, config.rotate_bytes, fmt.line_start),
+            fmt,
         )

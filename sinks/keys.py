@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from importlib import import_module
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent
+from bridge.core.values import Value
 from sinks.formats import Format
 from sinks.templates import Template
 
@@ -23,6 +24,9 @@ class KeyExpression:
     """
 
     expression: str = field(metadata={"min_length": 1})
+
+    def __post_init__(self) -> None:
+        _compile(self.expression)
 
 
 KeyStrategy: TypeAlias = Literal["row_id", "table", "transaction"] | tuple[str, ...] | KeyExpression
@@ -45,7 +49,9 @@ def make_key(strategy: KeyStrategy, fmt: Format) -> Key:
         fmt: the format of the messages.
 
     Raises:
-        ConfigError: the expression cannot be used.
+        ConfigError: the expression cannot be used. The returned function raises it too, if the
+            table lacks a column that the expression names, and ``EvaluationError`` if there is no
+            value for an event.
     """
 
     def table(event: CdcEvent) -> str:
@@ -68,6 +74,11 @@ def make_key(strategy: KeyStrategy, fmt: Format) -> Key:
             return transaction
         case KeyExpression(expression=text):
             return _computed(text, fmt, row_id)
+        case str():
+            raise ConfigError(
+                f"There is no key called {strategy!r}.",
+                remedy="Choose row_id, table or transaction, or list columns: [tenant_id].",
+            )
         case columns:
             return _of_columns(tuple(columns), fmt, row_id)
 
@@ -81,8 +92,7 @@ def _of_columns(columns: tuple[str, ...], fmt: Format, otherwise: Callable[[CdcE
 
 
 def _computed(text: str, fmt: Format, otherwise: Callable[[CdcEvent], str]) -> Key:
-    # Imported here: only who has an expression needs the parser.
-    expression: Callable[[CdcEvent], Any] = import_module("bridge.expressions").compile_value(text)
+    expression = _compile(text)
 
     def key(event: CdcEvent) -> str:
         value = expression(event)
@@ -91,11 +101,18 @@ def _computed(text: str, fmt: Format, otherwise: Callable[[CdcEvent], str]) -> K
     return key
 
 
-def _text(value: Any) -> str:
+def _compile(text: str) -> Callable[[CdcEvent], Value]:
+    # Imported here: only who has an expression needs the parser.
+    from bridge.expressions import compile_value
+
+    return compile_value(text)
+
+
+def _text(value: Value) -> str:
     match value:
         case str():
             return value
-        case bool() | list() | dict():
+        case bool() | list():
             return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
         case Decimal():
             return f"{value:f}"

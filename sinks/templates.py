@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from string import Formatter
 from typing import Final
 
@@ -35,10 +35,10 @@ class Template:
 
     Attributes:
         text: the template as it was written.
-        is_constant: whether every event gives the same text.
+        constant: what every event gives; None if that depends on the event.
     """
 
-    __slots__ = ("_allowed", "_cache", "_pieces", "_slot", "is_constant", "text")
+    __slots__ = ("_allowed", "_cache", "_pieces", "_slot", "constant", "text")
 
     def __init__(
         self, text: str, *, allowed: Collection[str] = PLACEHOLDERS, slot: str = ""
@@ -47,7 +47,11 @@ class Template:
         self._allowed = allowed
         self._slot = slot
         self._pieces = _parse(text, allowed)
-        self.is_constant = all(name in (None, "slot") for _, name in self._pieces)
+        self.constant = (
+            self._fill({"slot": slot})
+            if all(name in (None, "slot") for _, name in self._pieces)
+            else None
+        )
         self._cache: dict[tuple[str | None, ...], str] = {}
 
     def __repr__(self) -> str:
@@ -68,19 +72,20 @@ class Template:
         if rendered is None:
             if len(self._cache) >= _MAX_CACHED:  # tables come and go
                 self._cache.clear()
-            rendered = self._cache[key] = self._fill(event)
+            rendered = self._cache[key] = self._fill(
+                {
+                    "schema": MESSAGE_SCHEMA if relation.schema is None else relation.schema,
+                    "table": MESSAGE_TABLE if relation.table is None else relation.table,
+                    "operation": event.operation.lower(),
+                    "database": database,
+                    "slot": self._slot,
+                }
+            )
         return rendered
 
-    def _fill(self, event: CdcEvent) -> str:
-        values = {
-            "schema": MESSAGE_SCHEMA if event.schema is None else event.schema,
-            "table": MESSAGE_TABLE if event.table is None else event.table,
-            "operation": event.operation.lower(),
-            "database": event.transaction.source.database,
-            "slot": self._slot,
-        }
+    def _fill(self, values: Mapping[str, str]) -> str:
         return "".join(
-            literal + (values[name] if name is not None else "") for literal, name in self._pieces
+            literal + ("" if name is None else values[name]) for literal, name in self._pieces
         )
 
 

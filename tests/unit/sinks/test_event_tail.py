@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import EventBatch, Position
-from sinks.formats import encode_batch
 from sinks.event_tail import Tail, read_tail
+from sinks.formats import NATIVE, encode_batch
 from tests.fixtures.events import (
     OTHER_SOURCE,
     SOURCE,
@@ -31,7 +31,7 @@ def lines_of(batch: EventBatch) -> list[bytes]:
 
 
 def tail_of(data: bytes, window: int = WINDOW) -> Tail:
-    return read_tail(io.BytesIO(data), "events.jsonl", window)
+    return read_tail(io.BytesIO(data), "events.jsonl", window, NATIVE.line_start.encode())
 
 
 LINES = lines_of(whole_transaction(0x1000, 4))
@@ -165,5 +165,5 @@ def test_reading_costs_no_more_than_the_window(tmp_path: Path) -> None:
 
     raw = Counting(path, "r")
     with io.BufferedReader(raw) as file:
-        read_tail(file, str(path), WINDOW)
+        read_tail(file, str(path), WINDOW, NATIVE.line_start.encode())
         assert raw.bytes_read < WINDOW + 4 * 64 * 1024

@@ -15,8 +15,8 @@ from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem, Tra
 from bridge.core.events import EventBatch, Position
 from sinks import append_file
 from sinks.base import Progress
-from sinks.formats import encode_batch
 from sinks.file import FileConfig, FileSink
+from sinks.formats import encode_batch
 from tests.fixtures.events import (
     FEED,
     OTHER_FEED,

@@ -1,0 +1,157 @@
+"""Where an event goes: to the target of the first rule that it meets, else to the default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from copy import copy
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TypeAlias
+
+from bridge.core.errors import ConfigError
+from bridge.core.events import CdcEvent
+from sinks.templates import PLACEHOLDERS, Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A rule of the routing.
+
+    Attributes:
+        where: SQL condition over the event, such as ``new.total > 1000``.
+        to: template of the target for the events that meet it.
+    """
+
+    where: str = field(metadata={"min_length": 1})
+    to: str = field(metadata={"min_length": 1})
+
+    def __post_init__(self) -> None:
+        _condition(self.where)
+        Template(self.to)
+
+
+RoutesSetting: TypeAlias = tuple[Route, ...] | str
+"""The type of the setting ``routes``: rules in their order, or ``package.module:function``."""
+
+_Function: TypeAlias = Callable[[CdcEvent], object]
+_Condition: TypeAlias = Callable[[CdcEvent], bool | None]
+
+
+class Routes:
+    """Finds the target of an event.
+
+    Args:
+        default: template of the target for events that no rule wants.
+        routes: the rules, or the name of a Python function that takes a ``CdcEvent`` and returns
+            the target, or None for the default.
+        allowed: the placeholders that have a meaning in the templates.
+        slot: name of the replication slot; ``for_slot`` adds it where it becomes known later.
+
+    Raises:
+        ConfigError: a condition, a template or the function cannot be used.
+    """
+
+    def __init__(
+        self,
+        default: str,
+        routes: RoutesSetting = (),
+        *,
+        allowed: Collection[str] = PLACEHOLDERS,
+        slot: str = "",
+    ) -> None:
+        self._default = Template(default, allowed=allowed, slot=slot)
+        self._name = routes if isinstance(routes, str) else ""
+        self._function = load_function(routes) if isinstance(routes, str) else None
+        self._rules: list[tuple[_Condition, Template]] = [
+            (_condition(route.where), Template(route.to, allowed=allowed, slot=slot))
+            for route in (() if isinstance(routes, str) else routes)
+        ]
+
+    @property
+    def constant(self) -> str | None:
+        """The one target of all events, if it does not depend on them."""
+        depends = self._rules or self._function is not None
+        return None if depends else self._default.constant
+
+    def for_slot(self, slot: str) -> Routes:
+        """Return the same routes for the events of a replication slot."""
+        routes = copy(self)
+        routes._default = self._default.for_slot(slot)
+        routes._rules = [(condition, to.for_slot(slot)) for condition, to in self._rules]
+        return routes
+
+    def target(self, event: CdcEvent) -> str:
+        """Return where the event goes.
+
+        Raises:
+            ConfigError: a condition names a column that the table does not have, or the function
+                returned something other than text.
+            EvaluationError: a condition has no value for this event, or the function failed on it.
+        """
+        if self._function is not None:
+            return self._ask(self._function, event)
+        for condition, template in self._rules:
+            if condition(event):
+                return template.render(event)
+        return self._default.render(event)
+
+    def _ask(self, function: _Function, event: CdcEvent) -> str:
+        try:
+            found = function(event)
+        except Exception as error:
+            # Without the cause: its words may quote a value of the row.
+            raise _evaluation_error(
+                f"The routing function {self._name!r} failed with {type(error).__name__} for an "
+                f"event of {event.relation.qualified_name}"
+            ) from None
+        if found is None:
+            return self._default.render(event)
+        if not isinstance(found, str) or not found:
+            what = "an empty text" if found == "" else f"a value of type {type(found).__name__}"
+            raise ConfigError(
+                f"The routing function {self._name!r} returned {what}.",
+                remedy="Let it return the name of a target, or None for the default.",
+            )
+        return found
+
+
+def load_function(name: str) -> _Function:
+    """Return the function called ``package.module:function``.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise ConfigError(
+            f"The routing function {name!r} is not of the form package.module:function."
+        )
+    try:
+        module = import_module(module_name)
+    except Exception as error:
+        raise ConfigError(
+            f"The routing function {name!r} cannot be imported: {type(error).__name__}: {error}.",
+            remedy="Install its package where pgbridge runs, or add its directory to PYTHONPATH.",
+        ) from error
+    function = getattr(module, attribute, None)
+    if function is None:
+        raise ConfigError(f"The module {module_name!r} has no function {attribute!r}.")
+    if not callable(function):
+        raise ConfigError(f"{name!r} is not a function but {type(function).__name__!r}.")
+    found: _Function = function
+    return found
+
+
+# The parser of expressions is imported where it is needed: few sinks have conditions.
+
+
+def _condition(text: str) -> _Condition:
+    from bridge.expressions import compile_condition
+
+    return compile_condition(text)
+
+
+def _evaluation_error(message: str) -> Exception:
+    from bridge.expressions import EvaluationError
+
+    return EvaluationError(message)
