@@ -14,10 +14,13 @@ SINKS: dict[str, str] = {
     "stdout": "sinks.stdout:StdoutSink",
     "null": "sinks.null:NullSink",
     "terminal": "sinks.terminal:TerminalSink",
+    "rabbitmq": "sinks.rabbitmq.sink:RabbitMqSink",
     "webhook": "sinks.webhook:WebhookSink",
 }
 
-_EXTRAS: dict[str, str] = {}
+_EXTRAS: dict[str, str] = {
+    "rabbitmq": "rabbitmq",
+}
 
 
 def sink_class(name: str) -> type[Any]:

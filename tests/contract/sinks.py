@@ -16,6 +16,12 @@ from sinks.base import Sink
 from sinks.file import FileConfig, FileSink
 from sinks.stdout import StdoutConfig, StdoutSink
 from tests.contract.target import SinkTarget
+from tests.contract.targets_rabbitmq import (
+    QuorumTarget,
+    RabbitMqTarget,
+    SeveralConnectionsTarget,
+    StreamTarget,
+)
 from tests.contract.targets_webhook import WebhookBatchTarget, WebhookTarget
 from tests.fixtures.events import make_event
 from tests.fixtures.faults import FaultySink
@@ -98,4 +104,8 @@ TARGETS = [
     pytest.param(RefusingMemory, id="memory-refusing"),
     pytest.param(WebhookTarget, id="webhook"),
     pytest.param(WebhookBatchTarget, id="webhook-batch"),
+    pytest.param(RabbitMqTarget, id="rabbitmq"),
+    pytest.param(QuorumTarget, id="rabbitmq-quorum"),
+    pytest.param(StreamTarget, id="rabbitmq-stream"),
+    pytest.param(SeveralConnectionsTarget, id="rabbitmq-connections"),
 ]
