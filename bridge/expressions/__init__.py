@@ -6,7 +6,7 @@ checked when it is loaded, and made into a Python function for each relation tha
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.core.events import CdcEvent
 from bridge.core.relation import Relation
@@ -102,10 +102,10 @@ class Condition(Expression):
 
     _expected = BOOL
 
-    def __call__(self, event: CdcEvent) -> bool | None:
-        """Return whether the condition holds; see ``Expression``. None counts as no."""
-        value: Any = super().__call__(event)
-        return value
+    if TYPE_CHECKING:
+
+        def __call__(self, event: CdcEvent) -> bool | None:
+            """Return whether the condition holds; None, which is neither, counts as no."""
 
 
 def compile_condition(text: str) -> Condition:

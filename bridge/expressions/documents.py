@@ -7,7 +7,8 @@ keep every digit.
 from __future__ import annotations
 
 import re
-from json.decoder import JSONDecodeError, JSONDecoder, scanstring
+from decimal import Decimal
+from json.decoder import JSONDecodeError, JSONDecoder, scanstring  # type: ignore[attr-defined]
 from typing import Any, Final
 
 from bridge.core.arrays import parse_array
@@ -16,6 +17,7 @@ from bridge.expressions.errors import EvaluationError
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # Values are read over only; no number is converted.
 _DECODER: Final = JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_EXACT: Final = JSONDecoder(parse_int=Decimal, parse_float=Decimal)
 
 
 def member(document: str, key: str) -> str | None:
@@ -83,6 +85,38 @@ def at_path(document: str, path: list[str | None]) -> str | None:
 def text_at_path(document: str, path: list[str | None]) -> str | None:
     """``document #>> path``."""
     return text_of(at_path(document, path))
+
+
+def equal(left: str, right: str) -> bool:
+    """Whether two ``jsonb`` are equal: numbers by their value, whatever their digits."""
+    try:
+        return _equal(_EXACT.decode(left), _EXACT.decode(right))
+    except (JSONDecodeError, RecursionError):
+        raise EvaluationError("a document cannot be read") from None
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_equal(v, right[k]) for k, v in left.items())
+    return bool(left == right)
+
+
+def parse_document(text: str) -> str:
+    """Check that a text is a document.
+
+    Raises:
+        ValueError: it is none.
+    """
+    JSONDecoder(parse_constant=_no_constant).decode(text)
+    return text
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def parse_path(text: str) -> list[str | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.expressions import documents, numbers, patterns, texts
+from bridge.expressions import documents, numbers, texts
 from bridge.expressions.conversion import Function
 from bridge.expressions.types import (
     FLOAT4,
@@ -171,7 +171,7 @@ SPECIAL: Final[dict[str, tuple[int, int | None]]] = {
     "concat": (1, None),
     "array": (0, None),
 }
-"""Functions that are not strict or take any type (``bridge.expressions.compiler``): how many
+"""Functions that are not strict or take any type (``bridge.expressions.choices``): how many
 arguments they take, at least and at most."""
 
 _SYNONYMS: Final = {
@@ -188,8 +188,6 @@ FUNCTIONS: Final[dict[str, tuple[Overload, ...]]] = {
     **dict.fromkeys(SPECIAL, ()),
 }
 """What can be called by name; those of ``SPECIAL`` without overloads."""
-
-LIKE: Final = {"like": patterns.like, "ilike": patterns.ilike}
 
 
 def check_arguments(name: str, count: int) -> str:

@@ -31,16 +31,16 @@ class _NumericNaN(Decimal):
         return isinstance(other, Decimal) and other.is_nan()
 
     def __ne__(self, other: object) -> bool:
-        return not self == other
+        return not self.__eq__(other)
 
     def __lt__(self, other: Any) -> bool:
         return False
 
     def __le__(self, other: Any) -> bool:
-        return self == other
+        return self.__eq__(other)
 
     def __gt__(self, other: Any) -> bool:
-        return self != other
+        return not self.__eq__(other)
 
     def __ge__(self, other: Any) -> bool:
         return True
@@ -56,16 +56,16 @@ class _FloatNaN(float):
         return isinstance(other, float) and math.isnan(other)
 
     def __ne__(self, other: object) -> bool:
-        return not self == other
+        return not self.__eq__(other)
 
     def __lt__(self, other: Any) -> bool:
         return False
 
     def __le__(self, other: Any) -> bool:
-        return self == other
+        return self.__eq__(other)
 
     def __gt__(self, other: Any) -> bool:
-        return self != other
+        return not self.__eq__(other)
 
     def __ge__(self, other: Any) -> bool:
         return True

@@ -25,16 +25,16 @@ _MAX_REPEAT: Final = 255  # as in PostgreSQL
 
 def like(text: str, pattern: str, escape: str = "\\") -> bool:
     """``text like pattern``."""
-    return like_matcher(pattern, escape, False)(text)
+    return like_matcher(False, pattern, escape)(text)
 
 
 def ilike(text: str, pattern: str, escape: str = "\\") -> bool:
     """``text ilike pattern``."""
-    return like_matcher(pattern, escape, True)(text)
+    return like_matcher(True, pattern, escape)(text)
 
 
 @lru_cache(maxsize=1000)
-def like_matcher(pattern: str, escape: str, ignore_case: bool) -> Matcher:
+def like_matcher(ignore_case: bool, pattern: str, escape: str = "\\") -> Matcher:
     """Return the function that tells whether a text is like the pattern.
 
     Raises:
@@ -62,7 +62,7 @@ def like_matcher(pattern: str, escape: str, ignore_case: bool) -> Matcher:
         return lambda text: first.fullmatch(text) is not None
     last = re.compile(f"(?:{pieces[-1]})\\Z", flags)
     inner = [piece for piece in middle[:-1] if piece.pattern]
-    width = last.pattern and parser.parse(pieces[-1], flags).getwidth()[0]
+    width: int = parser.parse(pieces[-1], flags).getwidth()[0]
 
     def matches(text: str) -> bool:
         found = first.match(text)
@@ -157,7 +157,7 @@ def _repeats(parsed: Any) -> int:
     count = 0
     for operation, argument in parsed:
         if operation in (codes.MAX_REPEAT, codes.MIN_REPEAT):
-            low, high, body = argument
+            _, high, body = argument
             if high != codes.MAXREPEAT and high > _MAX_REPEAT:
                 raise ValueError(f"a quantifier is at most {_MAX_REPEAT}")
             if high != 1 and not _is_fixed(body):

@@ -7,17 +7,28 @@ operators otherwise; where the two would not agree, parentheses are demanded.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from sqlglot import exp
-from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel, ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from bridge.core.errors import ConfigError
 from bridge.expressions.errors import wrong
 from bridge.expressions.functions import FUNCTIONS, check_arguments
 from bridge.expressions.names import EVENT_NAMES, nearest
+from bridge.expressions.syntax import (
+    AGGREGATES,
+    BINARY,
+    CLOCK_FUNCTIONS,
+    CLOCKS,
+    LEFT_ASSOCIATIVE,
+    NOT,
+    SELECT,
+    UNSUPPORTED,
+    ExpressionDialect,
+    level,
+)
 from bridge.expressions.tree import (
     Call,
     Case,
@@ -34,126 +45,6 @@ MAX_LENGTH = 10_000
 
 MAX_DEPTH = 40
 """Of an expression: operators, functions and parentheses inside each other."""
-
-
-def _kept(parsers: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: parsers[name] for name in names}
-
-
-class _Dialect(Postgres):
-    """PostgreSQL, but a function is its name and its arguments: no meaning is read into it."""
-
-    class Parser(Postgres.Parser):
-        FUNCTIONS: Final = {}
-        FUNCTION_PARSERS: Final = _kept(
-            Postgres.Parser.FUNCTION_PARSERS, "CAST", "EXTRACT", "POSITION", "SUBSTRING", "TRIM"
-        )
-        NO_PAREN_FUNCTION_PARSERS: Final = _kept(
-            Postgres.Parser.NO_PAREN_FUNCTION_PARSERS, "ANY", "CASE"
-        )
-        JSON_OPERATORS: Final = {
-            token: lambda _, this, key, kind=kind: kind(this=this, expression=key)
-            for token, kind in (
-                (TokenType.ARROW, exp.JSONExtract),
-                (TokenType.DARROW, exp.JSONExtractScalar),
-                (TokenType.HASH_ARROW, exp.JSONBExtract),
-                (TokenType.DHASH_ARROW, exp.JSONBExtractScalar),
-            )
-        }
-
-
-_SELECT = "select "
-
-# How tightly operators bind, as in
-# https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-PRECEDENCE.
-_OR, _AND, _NOT, _IS, _COMPARISON, _RANGE, _OTHER, _SUM, _PRODUCT, _SIGN, _ATOM = range(11)
-
-_BINARY: Final[dict[type[exp.Expr], tuple[str, int]]] = {
-    exp.Or: ("or", _OR),
-    exp.And: ("and", _AND),
-    exp.EQ: ("=", _COMPARISON),
-    exp.NEQ: ("<>", _COMPARISON),
-    exp.LT: ("<", _COMPARISON),
-    exp.LTE: ("<=", _COMPARISON),
-    exp.GT: (">", _COMPARISON),
-    exp.GTE: (">=", _COMPARISON),
-    exp.NullSafeEQ: ("is not distinct from", _IS),
-    exp.NullSafeNEQ: ("is distinct from", _IS),
-    exp.Like: ("like", _RANGE),
-    exp.ILike: ("ilike", _RANGE),
-    exp.RegexpLike: ("~", _OTHER),
-    exp.RegexpILike: ("~*", _OTHER),
-    exp.DPipe: ("||", _OTHER),
-    exp.JSONExtract: ("->", _OTHER),
-    exp.JSONExtractScalar: ("->>", _OTHER),
-    exp.JSONBExtract: ("#>", _OTHER),
-    exp.JSONBExtractScalar: ("#>>", _OTHER),
-    exp.Add: ("+", _SUM),
-    exp.Sub: ("-", _SUM),
-    exp.Mul: ("*", _PRODUCT),
-    exp.Div: ("/", _PRODUCT),
-    exp.Mod: ("%", _PRODUCT),
-}
-_LEFT_ASSOCIATIVE: Final = {_OR, _AND, _OTHER, _SUM, _PRODUCT}
-_OTHER_LEVELS: Final[dict[type[exp.Expr], int]] = {
-    exp.Not: _NOT,
-    exp.Is: _IS,
-    exp.In: _RANGE,
-    exp.Between: _RANGE,
-    exp.Escape: _RANGE,
-    exp.Neg: _SIGN,
-}
-
-_UNSUPPORTED: Final[dict[type[exp.Expr], str]] = {
-    exp.Subquery: "a subquery",
-    exp.Select: "a subquery",
-    exp.Exists: "a subquery",
-    exp.Parameter: "a parameter",
-    exp.Placeholder: "a parameter",
-    exp.Window: "a window function",
-    exp.Filter: "an aggregate function",
-    exp.Star: "*",
-    exp.Tuple: "a row value",
-    exp.Bracket: "a subscript",
-    exp.AtTimeZone: "AT TIME ZONE",
-    exp.Collate: "COLLATE; texts compare by code point",
-    exp.SimilarTo: "SIMILAR TO",
-    exp.ByteString: "an E'' or b'' string",
-    exp.UnicodeString: "a U&'' string",
-    exp.HexString: "a hexadecimal constant",
-    exp.BitString: "a bit string",
-    exp.Pow: "the operator ^",
-    exp.Alias: "an alias, or a word too many",
-}
-_CLOCKS: Final = (
-    exp.CurrentTimestamp,
-    exp.CurrentDate,
-    exp.CurrentTime,
-    exp.Localtime,
-    exp.Localtimestamp,
-)
-_CLOCK_FUNCTIONS: Final = {
-    "now",
-    "clock_timestamp",
-    "statement_timestamp",
-    "transaction_timestamp",
-    "timeofday",
-    "age",
-}
-_AGGREGATES: Final = {
-    "array_agg",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "count",
-    "every",
-    "json_agg",
-    "jsonb_agg",
-    "max",
-    "min",
-    "string_agg",
-    "sum",
-}
 
 
 def read(text: str) -> Node:
@@ -176,7 +67,9 @@ class _Reader:
             exp.Paren: lambda node, depth: self._node(node.this, depth),
             exp.Literal: self._literal,
             exp.RawString: lambda node, _: Constant("text", node.name, self._at(node)),
-            exp.Boolean: lambda node, _: Constant("boolean", str(node.this), self._at(node)),
+            exp.Boolean: lambda node, _: Constant(
+                "boolean", "true" if node.this else "false", self._at(node)
+            ),
             exp.Null: lambda node, _: Constant("null", "", self._at(node)),
             exp.Column: self._column,
             exp.Anonymous: self._function,
@@ -205,10 +98,10 @@ class _Reader:
 
     def read(self) -> Node:
         try:
-            tokens = _Dialect().tokenize(_SELECT + self._text)
+            tokens = ExpressionDialect().tokenize(SELECT + self._text)
             self._bound_nesting(tokens)
-            parser = _Dialect().parser(error_level=ErrorLevel.IMMEDIATE)
-            statements = parser.parse(tokens, _SELECT + self._text)
+            parser = ExpressionDialect().parser(error_level=ErrorLevel.IMMEDIATE)
+            statements = parser.parse(tokens, SELECT + self._text)
             return self._node(self._only_expression(statements), 0)
         except ParseError as error:
             place = error.errors[0] if error.errors else {}
@@ -224,8 +117,8 @@ class _Reader:
         """Place a syntax error: sqlglot counts lines and columns, of the last character, from 1."""
         if line is None or column is None:
             return wrong(self._text, 0, "this is no expression")
-        lines = (_SELECT + self._text).splitlines(keepends=True)
-        at = sum(map(len, lines[: line - 1])) + column - 1 - len(_SELECT)
+        lines = (SELECT + self._text).splitlines(keepends=True)
+        at = sum(map(len, lines[: line - 1])) + column - 1 - len(SELECT)
         return wrong(self._text, at, "the expression cannot be read from about here on")
 
     def _bound_nesting(self, tokens: list[Token]) -> None:
@@ -238,7 +131,7 @@ class _Reader:
             depth += (token.token_type in opening) - (token.token_type in closing)
             run = run + 1 if token.token_type in prefixes else 0
             if depth + run > MAX_DEPTH:
-                raise self._too_deep(token.start - len(_SELECT))
+                raise self._too_deep(token.start - len(SELECT))
 
     def _too_deep(self, at: int) -> ConfigError:
         return wrong(self._text, at, f"the expression is nested more than {MAX_DEPTH} levels deep")
@@ -263,7 +156,7 @@ class _Reader:
     def _at(self, node: exp.Expr) -> int:
         """Return where a node is; one without a place is where the first below it is."""
         starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
-        return max(0, min(starts) - len(_SELECT)) if starts else 0
+        return max(0, min(starts) - len(SELECT)) if starts else 0
 
     def _node(self, node: exp.Expr | None, depth: int) -> Node:
         if node is None:
@@ -271,15 +164,15 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise self._too_deep(self._at(node))
         kind = type(node)
-        if kind in _BINARY:
+        if kind in BINARY:
             return self._binary(node, depth)
         read = self._kinds.get(kind)
         if read is not None:
             return read(node, depth + 1)
         at = self._at(node)
-        if kind in _CLOCKS:
+        if kind in CLOCKS:
             raise self._no_clock(at)
-        what = _UNSUPPORTED.get(kind, f"this ({kind.__name__})")
+        what = UNSUPPORTED.get(kind, f"this ({kind.__name__})")
         raise wrong(self._text, at, f"expressions do not support {what}")
 
     def _no_clock(self, at: int) -> ConfigError:
@@ -294,15 +187,15 @@ class _Reader:
 
     def _operand(self, node: exp.Expr, parent: exp.Expr, depth: int, *, left: bool = False) -> Node:
         """Read an operand, if PostgreSQL would bind the operators in the same way."""
-        inner, outer = _level(node), _level(parent)
-        if inner < outer or (inner == outer and not (left and outer in _LEFT_ASSOCIATIVE)):
+        inner, outer = level(node), level(parent)
+        if inner < outer or (inner == outer and not (left and outer in LEFT_ASSOCIATIVE)):
             raise wrong(
                 self._text, self._at(node), "parentheses are needed to tell what belongs together"
             )
         return self._node(node, depth)
 
     def _binary(self, node: Any, depth: int) -> Node:
-        name, _ = _BINARY[type(node)]
+        name, _ = BINARY[type(node)]
         at = self._at(node)
         if isinstance(node, exp.And | exp.Or):
             return Call(name, self._chain(node, depth + 1), at)
@@ -344,7 +237,7 @@ class _Reader:
     def _not(self, node: exp.Not, depth: int) -> Node:
         value = node.this
         # `a !~ b` and `a not in (...)` arrive as `not (a ~ b)`, without the parentheses.
-        read = self._node if _level(value) >= _NOT else self._refused
+        read = self._node if level(value) >= NOT else self._refused
         return Call("not", (read(value, depth),), self._at(node))
 
     def _refused(self, node: exp.Expr, depth: int) -> Node:
@@ -399,7 +292,7 @@ class _Reader:
         at, matched = self._at(node), node.this
         if not isinstance(matched, exp.Like | exp.ILike):
             raise wrong(self._text, at, "ESCAPE belongs to LIKE")
-        name, _ = _BINARY[type(matched)]
+        name, _ = BINARY[type(matched)]
         value = self._operand(matched.this, matched, depth, left=True)
         pattern = self._operand(matched.expression, matched, depth)
         found = Call(name, (value, pattern, self._node(node.expression, depth)), at)
@@ -409,6 +302,9 @@ class _Reader:
 
     def _literal(self, node: exp.Literal, depth: int) -> Node:
         return Constant("text" if node.is_string else "number", node.name, self._at(node))
+
+    def _boolean(self, node: exp.Boolean, depth: int) -> Node:
+        return Constant("boolean", "true" if node.this else "false", self._at(node))
 
     def _column(self, node: exp.Column, depth: int) -> Node:
         at = self._at(node)
@@ -431,9 +327,9 @@ class _Reader:
     def _function(self, node: exp.Anonymous, depth: int) -> Node:
         at = self._at(node)
         name = node.name.lower()
-        if name in _CLOCK_FUNCTIONS:
+        if name in CLOCK_FUNCTIONS:
             raise self._no_clock(at)
-        if name in _AGGREGATES:
+        if name in AGGREGATES:
             raise wrong(self._text, at, f"expressions do not support aggregates such as {name}()")
         return self._call(name, node.expressions, node, depth)
 
@@ -494,13 +390,6 @@ class _Reader:
             raise wrong(self._text, at, "an interval is written interval '1 day 02:00:00'")
         text = amount.name if unit is None else f"{amount.name} {unit.name}"
         return Cast(Constant("text", text, at), "interval", (), at)
-
-
-def _level(node: exp.Expr) -> int:
-    kind = type(node)
-    if kind in _BINARY:
-        return _BINARY[kind][1]
-    return _OTHER_LEVELS.get(kind, _ATOM)
 
 
 def _identifier(node: exp.Identifier) -> str:

@@ -1,0 +1,98 @@
+"""What chooses among values or takes NULL for a value: coalesce, case, greatest, concat, ..."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.expressions.casts import conversion
+from bridge.expressions.code import Code, Scope
+from bridge.expressions.predicates import compare, is_ordered
+from bridge.expressions.types import BOOL, BPCHAR, NAMED, TEXT, UNKNOWN, array_of
+
+
+def choice(scope: Scope, name: str, arguments: list[Code], at: int) -> Code:
+    """Apply a function of ``functions.SPECIAL``."""
+    match name:
+        case "concat":
+            return _concat(scope, arguments, at)
+        case "nullif":
+            return _nullif(scope, arguments, at)
+        case "array" if not arguments:
+            raise scope.error(at, "an empty array is written '{}'")
+    codes = scope.in_common(arguments, at, f"the arguments of {name}()")
+    wholes = [code.whole for code in codes]
+    sql_type = codes[0].type
+    if name == "coalesce":
+        source = wholes.pop()
+        for whole in reversed(wholes):
+            held = scope.temporary()
+            source = f"({source} if ({held} := {whole}) is None else {held})"
+        return scope.nullable(sql_type, source)
+    if name == "array":
+        return Code(array_of(sql_type), f"[{', '.join(wholes)}]")
+    if not is_ordered(sql_type):
+        raise scope.error(at, f"expressions have no order of {sql_type}; cast it to text")
+    choose = scope.bind(_greatest if name == "greatest" else _least)
+    return scope.nullable(sql_type, f"{choose}({', '.join(wholes)})")
+
+
+def case(scope: Scope, branches: list[tuple[Code, Code]], otherwise: Code | None, at: int) -> Code:
+    """``case when condition then result ... else otherwise end``."""
+    results = [result for _, result in branches]
+    if otherwise is not None:
+        results.append(otherwise)
+    results = scope.in_common(results, at, "the results of CASE")
+    source = results.pop().whole if otherwise is not None else "None"
+    for (condition, _), result in reversed(list(zip(branches, results, strict=True))):
+        source = f"({result.whole} if {condition.whole} else {source})"
+    return scope.nullable(results[0].type, source)
+
+
+def concatenated(scope: Scope, arguments: list[Code], at: int) -> list[Code]:
+    """Return the sides of ``||`` as texts: one of them has to be a text, the other can be any."""
+    if all(code.type not in (TEXT, BPCHAR, UNKNOWN, NAMED) for code in arguments):
+        names = ", ".join(str(code.type) for code in arguments)
+        raise scope.error(at, f"|| does not take ({names}); cast one of them to text")
+    return [_text(scope, code, at, "||") for code in arguments]
+
+
+def _text(scope: Scope, code: Code, at: int, name: str) -> Code:
+    if code.type is UNKNOWN:
+        return scope.converted(code, TEXT, at)
+    convert = conversion(code.type, TEXT)
+    if convert is None:
+        raise scope.error(at, f"{name} does not take {code.type}; cast it to text")
+    return scope.apply(convert, (code,), TEXT, at=at)
+
+
+def _concat(scope: Scope, arguments: list[Code], at: int) -> Code:
+    parts = []
+    for code in arguments:
+        if code.type is BOOL:
+            parts.append(scope.apply('"t" if {0} else "f"', (code,), TEXT).whole)
+        elif code.type is BPCHAR:
+            parts.append(code.whole)
+        else:
+            parts.append(_text(scope, code, at, "concat()").whole)
+    return Code(TEXT, f"{scope.bind(_joined)}({', '.join(parts)})")
+
+
+def _nullif(scope: Scope, arguments: list[Code], at: int) -> Code:
+    value, other = arguments
+    if value.type is UNKNOWN:
+        value = scope.converted(value, TEXT if other.type is UNKNOWN else other.type, at)
+    held = scope.held(value)
+    equal = compare(scope, "=", Code(held.type, held.value), other, at)
+    return Code(held.type, held.value, (*held.guards, equal.whole))
+
+
+def _greatest(*values: Any) -> Any:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _least(*values: Any) -> Any:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _joined(*parts: str | None) -> str:
+    return "".join(part for part in parts if part is not None)

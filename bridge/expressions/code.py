@@ -1,0 +1,178 @@
+"""Pieces of the generated Python, and the names that they use.
+
+Names and literals of the expression are never written into the source: they are values that the
+generated function finds under names of ours (``c0``, ``f1``, ...).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bridge.core.errors import ConfigError
+from bridge.expressions.casts import conversion, from_text
+from bridge.expressions.conversion import Function
+from bridge.expressions.errors import EvaluationError, wrong
+from bridge.expressions.types import BOOL, UNKNOWN, SqlType, common_type, converts
+
+_DEPENDS: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Python for a value.
+
+    It is NULL if one of ``guards`` is true, which also give names to what ``value`` reads; else it
+    is ``value``, which then is not None.
+
+    Attributes:
+        type: of the value.
+        value: an expression in Python.
+        guards: expressions in Python, evaluated from the left.
+        constant: the value itself, where it does not depend on the event.
+        whole: Python for the value or None, where that is shorter than guards and value.
+    """
+
+    type: SqlType
+    value: str
+    guards: tuple[str, ...] = ()
+    constant: Any = field(default=_DEPENDS)
+    _whole: str = ""
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the value is known without an event."""
+        return self.constant is not _DEPENDS
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it is NULL for every event."""
+        return self.constant is None
+
+    @property
+    def whole(self) -> str:
+        """Python for the value or None."""
+        if self._whole:
+            return self._whole
+        if not self.guards:
+            return self.value
+        return f"(None if {' or '.join(self.guards)} else {self.value})"
+
+
+class Scope:
+    """What the generated function of one expression can name.
+
+    Args:
+        text: the expression, for errors.
+        names: what every function needs.
+    """
+
+    def __init__(self, text: str, names: dict[str, Any]) -> None:
+        self.text = text
+        self.names = names
+        self._temporaries = 0
+
+    def error(self, at: int, problem: str) -> ConfigError:
+        """Return the error for a problem at a place."""
+        return wrong(self.text, at, problem)
+
+    def temporary(self) -> str:
+        """Return a name that nothing else uses."""
+        self._temporaries += 1
+        return f"t{self._temporaries}"
+
+    def bind(self, value: object) -> str:
+        """Return a name under which the function finds a value."""
+        name = f"c{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def constant(self, sql_type: SqlType, value: object) -> Code:
+        """Return the code of a value that is known now."""
+        return Code(sql_type, "None" if value is None else self.bind(value), constant=value)
+
+    def nullable(self, sql_type: SqlType, source: str) -> Code:
+        """Return the code of a value that Python gives as None if it is NULL."""
+        name = self.temporary()
+        return Code(sql_type, name, (f"({name} := {source}) is None",), _whole=source)
+
+    def apply(
+        self,
+        run: str | Function,
+        arguments: tuple[Code, ...],
+        result: SqlType,
+        *,
+        at: int = 0,
+        nullable: bool = False,
+    ) -> Code:
+        """Apply what is NULL if an argument is: Python over ``{0}``, ``{1}``, ..., or a function.
+
+        Raises:
+            ConfigError: all arguments are constant, and the function has no value for them.
+        """
+        if any(argument.is_null for argument in arguments):
+            return self.constant(result, None)
+        if not isinstance(run, str) and all(argument.is_constant for argument in arguments):
+            try:
+                return self.constant(result, run(*(a.constant for a in arguments)))
+            except EvaluationError as error:
+                raise self.error(at, error.message) from None
+        guards = tuple(guard for argument in arguments for guard in argument.guards)
+        values = [argument.value for argument in arguments]
+        if isinstance(run, str):
+            source = f"({run.format(*values)})"
+        else:
+            source = f"{self.bind(run)}({', '.join(values)})"
+        if not nullable:
+            return Code(result, source, guards)
+        name = self.temporary()
+        return Code(result, name, (*guards, f"({name} := {source}) is None"))
+
+    def converted(self, code: Code, target: SqlType, at: int) -> Code:
+        """Convert without a cast.
+
+        Raises:
+            ConfigError: it takes a cast, or a literal is no such value.
+        """
+        if code.type == target:
+            return code
+        if code.type is UNKNOWN:
+            if code.is_null:
+                return self.constant(target, None)
+            try:
+                return self.constant(target, from_text(target)(code.constant))
+            except EvaluationError:
+                raise self.error(at, f"this text is no {target}") from None
+        convert = conversion(code.type, target) if converts(code.type, target) else None
+        if convert is None:
+            raise self.error(at, f"{code.type} stands where {target} is needed; cast it")
+        return self.apply(convert, (code,), target, at=at)
+
+    def in_common(self, codes: list[Code], at: int, what: str) -> list[Code]:
+        """Convert all to the type that they have in common.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        common = common_type([code.type for code in codes])
+        if common is None:
+            names = " and ".join(dict.fromkeys(str(code.type) for code in codes))
+            raise self.error(at, f"{what} have types that do not fit, {names}; cast one of them")
+        return [self.converted(code, common, at) for code in codes]
+
+    def held(self, code: Code) -> Code:
+        """Return the same value under a name, so that it can be read several times."""
+        return self.nullable(code.type, code.whole)
+
+    def combined(self, operands: list[Code], decisive: bool) -> Code:
+        """Combine conditions: one that is ``decisive`` decides, else NULL, else the opposite."""
+        names = [self.temporary() for _ in operands]
+        pairs = list(zip(names, operands, strict=True))
+        tests = " or ".join(f"({name} := {code.whole}) is {decisive}" for name, code in pairs)
+        doubtful = [f"{name} is None" for name, code in pairs if code.guards or code.is_null]
+        if not doubtful:
+            return Code(BOOL, f"({decisive} if {tests} else {not decisive})")
+        doubts = " or ".join(doubtful)
+        return self.nullable(
+            BOOL, f"({decisive} if {tests} else None if {doubts} else {not decisive})"
+        )
