@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from bridge.expressions import fields
 from bridge.expressions.casts import conversion
 from bridge.expressions.code import Code, Scope
+from bridge.expressions.conversion import Function
+from bridge.expressions.names import nearest
 from bridge.expressions.predicates import compare, is_ordered
-from bridge.expressions.types import BOOL, BPCHAR, NAMED, TEXT, UNKNOWN, array_of
+from bridge.expressions.types import (
+    BOOL,
+    BPCHAR,
+    DATE,
+    INTERVAL,
+    NAMED,
+    NUMERIC,
+    TEXT,
+    TIME,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    UNKNOWN,
+    SqlType,
+    array_of,
+)
 
 
 def choice(scope: Scope, name: str, arguments: list[Code], at: int) -> Code:
@@ -17,6 +35,10 @@ def choice(scope: Scope, name: str, arguments: list[Code], at: int) -> Code:
             return _concat(scope, arguments, at)
         case "nullif":
             return _nullif(scope, arguments, at)
+        case "extract":
+            return _extract(scope, arguments, at)
+        case "date_trunc":
+            return _date_trunc(scope, arguments, at)
         case "array" if not arguments:
             raise scope.error(at, "an empty array is written '{}'")
     codes = scope.in_common(arguments, at, f"the arguments of {name}()")
@@ -34,6 +56,43 @@ def choice(scope: Scope, name: str, arguments: list[Code], at: int) -> Code:
         raise scope.error(at, f"expressions have no order of {sql_type}; cast it to text")
     choose = scope.bind(_greatest if name == "greatest" else _least)
     return scope.nullable(sql_type, f"{choose}({', '.join(wholes)})")
+
+
+def _extract(scope: Scope, arguments: list[Code], at: int) -> Code:
+    name, value = _field(scope, arguments, at), arguments[1]
+    day, clock = fields.DAY_FIELDS, fields.TIME_FIELDS
+    known: dict[SqlType, tuple[Function, tuple[str, ...]]] = {
+        DATE: (fields.date_field, ("epoch", *day)),
+        TIME: (fields.time_field, ("epoch", *clock)),
+        TIMESTAMP: (fields.timestamp_field, ("epoch", *day, *clock)),
+        TIMESTAMPTZ: (fields.timestamp_field, ("epoch", *day, *clock)),
+        INTERVAL: (fields.interval_field, fields.INTERVAL_FIELDS),
+    }
+    if value.type not in known:
+        raise scope.error(at, f"extract does not take {value.type}; cast it to timestamptz")
+    run, names = known[value.type]
+    if name not in names:
+        raise scope.error(at, f"{value.type} has no field {name}{nearest(name, names)}")
+    return scope.apply(partial(run, name), (value,), NUMERIC, at=at, nullable=True)
+
+
+def _date_trunc(scope: Scope, arguments: list[Code], at: int) -> Code:
+    name, value = _field(scope, arguments, at), arguments[1]
+    if value.type is DATE or value.type is UNKNOWN:
+        value = scope.converted(value, TIMESTAMPTZ, at)
+    if value.type not in (TIMESTAMP, TIMESTAMPTZ):
+        raise scope.error(at, f"date_trunc() does not take {value.type}; cast it to timestamptz")
+    if name not in fields.TRUNCATED:
+        known = nearest(name, fields.TRUNCATED)
+        raise scope.error(at, f"date_trunc() does not truncate to {name}{known}")
+    return scope.apply(partial(fields.truncated, name), (value,), value.type, at=at)
+
+
+def _field(scope: Scope, arguments: list[Code], at: int) -> str:
+    field = arguments[0]
+    if field.type is not UNKNOWN or not isinstance(field.constant, str):
+        raise scope.error(at, "the field has to be a literal")
+    return fields.field_name(field.constant)
 
 
 def case(scope: Scope, branches: list[tuple[Code, Code]], otherwise: Code | None, at: int) -> Code:

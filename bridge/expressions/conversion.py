@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from bridge.core.arrays import ArrayItems, parse_array
 from bridge.core.lsn import format_lsn, parse_lsn
 from bridge.core.values import Value, timestamp_json
-from bridge.expressions import numbers, texts, times
+from bridge.expressions import documents, intervals, numbers, texts, times
 from bridge.expressions.errors import EvaluationError
 from bridge.expressions.types import (
     BOOL,
@@ -21,11 +21,13 @@ from bridge.expressions.types import (
     INT2,
     INT4,
     INT8,
+    INTERVAL,
     JSON,
     JSONB,
     NUMERIC,
     PG_LSN,
     TEXT,
+    TIME,
     TIMESTAMP,
     TIMESTAMPTZ,
     UUID,
@@ -104,10 +106,17 @@ _TEXTS: Final[dict[SqlType, Texts]] = {
     TIMESTAMPTZ: Texts(
         times.load_timestamptz, times.parse_timestamptz, times.timestamptz_text, _timestamptz_output
     ),
+    TIME: Texts(times.parse_time, times.parse_time, times.clock_text, times.clock_text),
+    INTERVAL: Texts(
+        intervals.parse_interval,
+        intervals.parse_interval,
+        intervals.interval_text,
+        intervals.interval_text,
+    ),
     UUID: Texts(parse=_parse_uuid),
     PG_LSN: Texts(parse_lsn, parse_lsn, format_lsn, format_lsn),
-    JSON: Texts(),
-    JSONB: Texts(),
+    JSON: Texts(parse=documents.parse_document),
+    JSONB: Texts(parse=documents.parse_document),
 }
 
 

@@ -10,18 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.expressions import documents, numbers, texts
+from bridge.expressions import documents, intervals, numbers, texts, times
 from bridge.expressions.conversion import Function
 from bridge.expressions.types import (
+    DATE,
     FLOAT4,
     FLOAT8,
     INT2,
     INT4,
     INT8,
+    INTERVAL,
     JSON,
     JSONB,
     NUMERIC,
     TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
     SqlType,
     array_of,
 )
@@ -76,11 +80,29 @@ def _text(run: str | Function, *arguments: SqlType, result: SqlType = TEXT) -> t
 
 _PATH: Final = array_of(TEXT)
 
+_MOMENT_PLUS: Final = (
+    Overload((DATE, INT4), DATE, times.date_add),
+    Overload((INTERVAL, INTERVAL), INTERVAL, intervals.add),
+    Overload((TIMESTAMP, INTERVAL), TIMESTAMP, intervals.timestamp_add),
+    Overload((TIMESTAMPTZ, INTERVAL), TIMESTAMPTZ, intervals.timestamp_add),
+)
+_MOMENT_MINUS: Final = (
+    Overload((DATE, DATE), INT4, intervals.days_between),
+    Overload((DATE, INT4), DATE, times.date_subtract),
+    Overload((TIMESTAMP, TIMESTAMP), INTERVAL, intervals.between),
+    Overload((TIMESTAMPTZ, TIMESTAMPTZ), INTERVAL, intervals.between),
+    Overload((INTERVAL, INTERVAL), INTERVAL, intervals.subtract),
+    Overload((TIMESTAMP, INTERVAL), TIMESTAMP, intervals.timestamp_subtract),
+    Overload((TIMESTAMPTZ, INTERVAL), TIMESTAMPTZ, intervals.timestamp_subtract),
+    Overload((INTERVAL,), INTERVAL, intervals.negate),
+)
+
 OPERATORS: Final[dict[str, tuple[Overload, ...]]] = {
     "+": (
         *_integer(int.__add__),
         *_decimal(numbers.numeric_add),
         *_float(numbers.float_add),
+        *_MOMENT_PLUS,
     ),
     "-": (
         *_integer(int.__sub__),
@@ -89,6 +111,7 @@ OPERATORS: Final[dict[str, tuple[Overload, ...]]] = {
         *_integer(int.__neg__, 1),
         *_decimal(numbers.numeric_negate, 1),
         *_float(numbers.float_negate, 1),
+        *_MOMENT_MINUS,
     ),
     "*": (
         *_integer(int.__mul__),
@@ -170,6 +193,8 @@ SPECIAL: Final[dict[str, tuple[int, int | None]]] = {
     "least": (1, None),
     "concat": (1, None),
     "array": (0, None),
+    "extract": (2, 2),
+    "date_trunc": (2, 2),
 }
 """Functions that are not strict or take any type (``bridge.expressions.choices``): how many
 arguments they take, at least and at most."""

@@ -13,6 +13,8 @@ from datetime import date as Date
 from datetime import datetime as DateTime
 from typing import Final, TypeAlias
 
+from bridge.expressions.errors import EvaluationError
+
 Moment: TypeAlias = "int | float"
 
 DAY_US: Final = 86_400_000_000
@@ -94,6 +96,16 @@ def parse_timestamptz(text: str) -> Moment:
         ValueError: the text has another form, or there is no such time.
     """
     return _parse(text, zone_counts=True)
+
+
+def parse_time(text: str) -> int:
+    """Read a time of day, in microseconds.
+
+    Raises:
+        ValueError: the text has another form, or there is no such time.
+    """
+    _, us, _ = _parts(f"2000-01-01 {text.strip()}")
+    return us
 
 
 def _special(text: str) -> Moment | None:
@@ -222,3 +234,19 @@ def date_to_timestamp(days: Moment) -> Moment:
 def timestamp_to_date(us: Moment) -> Moment:
     """Return the day, in UTC."""
     return us if isinstance(us, float) else us // DAY_US
+
+
+def date_add(days: Moment, count: int) -> Moment:
+    """Add days to a date."""
+    return days if isinstance(days, float) else _checked_date(days + count)
+
+
+def date_subtract(days: Moment, count: int) -> Moment:
+    """Take days from a date."""
+    return date_add(days, -count)
+
+
+def _checked_date(days: int) -> int:
+    if _MIN_DATE <= days < _END_DATE:
+        return days
+    raise EvaluationError("date out of range")
