@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.fixtures.required_servers",
     "tests.fixtures.kafka.fixtures",
     "tests.fixtures.rabbitmq.fixtures",
+    "tests.fixtures.schema_registry.fixtures",
 ]
