@@ -9,8 +9,8 @@ from bridge.core.events import CdcEvent, Operation, Transaction
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
 
-Header: TypeAlias = tuple[str, str]
-"""Name and value, both text."""
+Header: TypeAlias = tuple[str, str | bytes | None]
+"""Name and value; the values here are texts. The type is what Kafka's client takes in a list."""
 
 _MAX_CACHED = 10_000
 

@@ -12,6 +12,7 @@ from bridge.core.errors import ConfigError
 SINKS: dict[str, str] = {
     "file": "sinks.file:FileSink",
     "stdout": "sinks.stdout:StdoutSink",
+    "kafka": "sinks.kafka:KafkaSink",
     "null": "sinks.null:NullSink",
     "terminal": "sinks.terminal:TerminalSink",
     "rabbitmq": "sinks.rabbitmq.sink:RabbitMqSink",
@@ -19,6 +20,7 @@ SINKS: dict[str, str] = {
 }
 
 _EXTRAS: dict[str, str] = {
+    "kafka": "kafka",
     "rabbitmq": "rabbitmq",
 }
 

@@ -16,6 +16,7 @@ from sinks.base import Sink
 from sinks.file import FileConfig, FileSink
 from sinks.stdout import StdoutConfig, StdoutSink
 from tests.contract.target import SinkTarget
+from tests.contract.targets_kafka import ExactlyOnceKafkaTarget, KafkaTarget
 from tests.contract.targets_rabbitmq import (
     QuorumTarget,
     RabbitMqTarget,
@@ -104,6 +105,8 @@ TARGETS = [
     pytest.param(RefusingMemory, id="memory-refusing"),
     pytest.param(WebhookTarget, id="webhook"),
     pytest.param(WebhookBatchTarget, id="webhook-batch"),
+    pytest.param(KafkaTarget, id="kafka"),
+    pytest.param(ExactlyOnceKafkaTarget, id="kafka-exactly-once"),
     pytest.param(RabbitMqTarget, id="rabbitmq"),
     pytest.param(QuorumTarget, id="rabbitmq-quorum"),
     pytest.param(StreamTarget, id="rabbitmq-stream"),
