@@ -88,7 +88,8 @@ def channel_failure(error: BaseException, config: RabbitMqConfig, *, starting: b
     said = f"RabbitMQ at {config.address.endpoint} says: {_plain(text)}."
     if code == _NOT_FOUND:
         kind = EnvironmentProblem if starting else Transient
-        return kind(said, remedy="Make what is missing, or set declare to true for this sink.")
+        otherwise = "." if config.declare else ", or set declare to true for this sink."
+        return kind(said, remedy=f"Make what is missing{otherwise}")
     if code == _ACCESS_REFUSED:
         return EnvironmentProblem(
             said, remedy="Grant the user the permissions configure, write and read, as needed."

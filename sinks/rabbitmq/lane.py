@@ -139,6 +139,7 @@ class Lane:
     def _go_on(self, steps: Iterator[Step], _answer: object = None) -> None:
         step = next(steps, None)
         if step is None:
+            self._starting = False
             self._watcher.lane_opened(self)
         else:
             step(callback=partial(self._go_on, steps))  # type: ignore[call-arg]
