@@ -28,6 +28,7 @@ from bridge.postgres.publications import Publications
 from bridge.postgres.slots import ReplicationConfig, ReplicationSlotManager
 from bridge.runtime.retry import Backoff
 from bridge.runtime.state import StateStore
+from bridge.selecting import make_selection
 from bridge.starting import Starter
 from bridge.streaming import Connector
 from bridge.watching import Periodically, SlotGivenUp, SlotWatch
@@ -36,6 +37,8 @@ log = structlog.get_logger()
 
 _STANDBY_WAIT_S = 1.0
 _CONFIRM_WAIT_S = 3.0
+_SINKS_EVERY_S = 0.25
+"""How soon a pause is noticed, and how much an optional sink gets twice after a crash."""
 
 
 class Bridge:
@@ -49,6 +52,7 @@ class Bridge:
     def __init__(self, config: Config, *, accept_gap: bool = False) -> None:
         self._config = config
         self._accept_gap = accept_gap
+        self._selections = {sink.name: make_selection(sink) for sink in config.sinks}
         self._stopping = Event()
         self._pipeline: Pipeline | None = None
         self._failure: Exception | None = None
@@ -146,7 +150,9 @@ class Bridge:
             slots.cleanup_stale_slots()
         with ExitStack() as first_start:
             point = first_start.enter_context(starter.start(accept_gap=self._accept_gap))
-            pipeline = self._pipeline = Pipeline(config, store, point, Catalog(self._sql))
+            pipeline = self._pipeline = Pipeline(
+                config, store, point, Catalog(self._sql), self._selections
+            )
             connect = Connector(
                 config.source,
                 self._database,
@@ -159,7 +165,10 @@ class Bridge:
             watch = SlotWatch(config, slots, Publications(self._sql), holders=pipeline.holders)
             interval_s = config.wal_budget.check_interval_seconds
             try:
-                with Periodically("slot", interval_s, watch.look, self._fail):
+                with (
+                    Periodically("slot", interval_s, watch.look, self._fail),
+                    Periodically("sinks", _SINKS_EVERY_S, pipeline.look_at_sinks, self._fail),
+                ):
                     if self._stopping.is_set() or not pipeline.deliver_first(point):
                         return
                     first_start.close()  # what was needed for the snapshot

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from threading import Lock
 
-from bridge.config import Config, SinkConfig
+from bridge.config import Config
 from bridge.core.acks import AckTracker
 from bridge.core.continuity import Phase
-from bridge.core.events import (
-    NON_TRANSACTIONAL,
-    CdcEvent,
-    Commit,
-    EventBatch,
-    Operation,
-    Position,
-    Transaction,
-)
+from bridge.core.events import NON_TRANSACTIONAL, Commit, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.core.retry import RetryPolicy
+from bridge.core.selection import Selection
+from bridge.fanout import FanOut
 from bridge.postgres.catalog import Catalog
-from bridge.runtime.backlog import Backlog, BacklogLimits
-from bridge.runtime.dead_letters import DeadLetterStore
+from bridge.runtime.gap import gap_event
 from bridge.runtime.ledger import Ledger
 from bridge.runtime.retry import Backoff
 from bridge.runtime.runner import Runner, RunnerLimits
 from bridge.runtime.state import StateStore
 from bridge.runtime.wakeup import Wakeup
-from bridge.runtime.worker import SinkWorker
 from bridge.starting import StartPoint
 from bridge.streaming import Connector
 from decoders.decoder import PgOutputDecoder
-from decoders.logical_message import MESSAGE_RELATION, message_row
-from decoders.messages import Message
-from sinks.base import Feed
-from sinks.formats.native import encode_native
-from sinks.registry import sink_class
-
-GAP_PREFIX = "pgbridge.gap"
-"""Prefix of the message event that tells the consumers of an accepted gap."""
 
 
 class Pipeline:
@@ -52,21 +35,30 @@ class Pipeline:
         store: of checkpoint and dead letters.
         point: where to begin.
         catalog: for what the stream does not say of types and keys.
+        selections: what each sink gets, by name; None for everything.
     """
 
     def __init__(
-        self, config: Config, store: StateStore, point: StartPoint, catalog: Catalog
+        self,
+        config: Config,
+        store: StateStore,
+        point: StartPoint,
+        catalog: Catalog,
+        selections: Mapping[str, Selection | None],
     ) -> None:
         self._config = config
         self._store = store
-        self._checkpoint = point.checkpoint
+        # A sink that is not configured any more is forgotten: should it come back, it is a new one.
+        known = point.checkpoint.positions
+        kept = {sink.name: known[sink.name] for sink in config.sinks if sink.name in known}
+        self._checkpoint = replace(point.checkpoint, positions=kept)
         self._saving = Lock()
         # Until every sink has the news of a gap, the old checkpoint stays: a crash repeats it all.
         self._store_progress = point.gap_from is None
         self._closed = False
         self._decoder = PgOutputDecoder(point.source, catalog=catalog, style=config.values)
         self.wakeup = Wakeup()
-        positions = {sink.name: point.checkpoint.positions.get(sink.name) for sink in config.sinks}
+        positions = {sink.name: kept.get(sink.name) for sink in config.sinks}
         self._ledger = Ledger(
             AckTracker(positions, point.confirmed),
             self._save,
@@ -74,12 +66,19 @@ class Pipeline:
             progressed=self.wakeup.ring,
             failed=self.fail,
         )
-        letters = DeadLetters(DeadLetterStore(store.file))
-        self._workers = [self._worker(sink, point, letters) for sink in config.sinks]
+        self._fan_out = FanOut(
+            config,
+            store,
+            point,
+            selections,
+            room=self.wakeup.ring,
+            durable=self._ledger.became_durable,
+            failed=self.fail,
+        )
         self._runner = Runner(
             decoder=self._decoder,
             ledger=self._ledger,
-            workers=self._workers,
+            workers=self._fan_out.workers,
             resume=point.resume,
             wakeup=self.wakeup,
             backoff=Backoff(RetryPolicy()),
@@ -89,6 +88,7 @@ class Pipeline:
             ),
             monotonic=time.monotonic,
         )
+        self._fan_out.start()
         self._runner.start()
 
     def deliver_first(self, point: StartPoint) -> bool:
@@ -125,7 +125,12 @@ class Pipeline:
             return
         self._closed = True
         self._runner.close()
+        self._fan_out.close()
         self.wakeup.close()
+
+    def look_at_sinks(self) -> None:
+        """Pause and resume sinks as operators say, and save positions. To be called regularly."""
+        self._fan_out.look()
 
     def confirmed(self) -> Lsn:
         """What the checkpoint says was confirmed."""
@@ -151,61 +156,15 @@ class Pipeline:
             if self._store_progress:
                 self._store.save_checkpoint(self._checkpoint)
 
-    def _worker(self, sink: SinkConfig, point: StartPoint, letters: DeadLetters) -> SinkWorker:
-        pressure = self._config.backpressure
-        limits = BacklogLimits(
-            max_events=pressure.max_events,
-            max_bytes=pressure.max_bytes,
-            spool_bytes=pressure.spool_bytes,
-        )
-        return SinkWorker(
-            Feed(point.source, self._config.source.slot, sink.name),
-            sink_class(sink.type)(sink.settings),
-            Backlog(limits, self._config.state.dir, self.wakeup.ring),
-            resume=point.checkpoint.positions.get(sink.name),
-            horizon=point.server.wal_lsn if point.trust_sinks else None,
-            backoff=Backoff(sink.retry),
-            dead_letters=letters if sink.dead_letter else None,
-            durable=self._ledger.became_durable,
-            failed=self.fail,
-        )
-
-
-class DeadLetters:
-    """Parks events with their JSON form, so that they can be read without decoding them."""
-
-    def __init__(self, store: DeadLetterStore) -> None:
-        self._store = store
-
-    def park(self, sink: str, event: CdcEvent, reason: str, attempts: int) -> None:
-        """Store the event; return when it is durable."""
-        self._store.park(
-            sink=sink,
-            event=event,
-            native_json=encode_native(event).encode(),
-            reason=reason,
-            attempts=attempts,
-            now=time.time(),
-        )
-
 
 def _gap(point: StartPoint) -> EventBatch:
     """Make the message that tells the consumers between which positions changes are missing."""
     assert point.gap_from is not None
-    between = {"from": format_lsn(point.gap_from), "to": format_lsn(point.confirmed)}
-    message = Message(
-        transactional=False,
-        lsn=point.confirmed,
-        prefix=GAP_PREFIX,
-        content=json.dumps(between).encode(),
-    )
-    event = CdcEvent(
-        Transaction(point.source, None, point.confirmed, int(time.time() * 1_000_000)),
-        NON_TRANSACTIONAL,
-        point.confirmed,
-        Operation.MESSAGE,
-        MESSAGE_RELATION,
-        message_row(message),
-        None,
+    event = gap_event(
+        point.source,
+        Position(point.confirmed, NON_TRANSACTIONAL),
+        since=format_lsn(point.gap_from),
+        until=format_lsn(point.confirmed),
+        now=time.time(),
     )
     return EventBatch([event], [Commit(point.confirmed, NON_TRANSACTIONAL, point.confirmed)])

@@ -82,6 +82,7 @@ class SinkWorker(Generic[B]):
         failed: called once, with the error, if the worker cannot go on.
         selection: what the sink gets of each batch; None for everything.
         paused: whether it waits for ``resume`` before it opens the sink.
+        thread: name of the thread; ``sink-`` and the name of the sink by default.
         give_up: called with an error that waiting does not mend; the worker is paused then. None
             to end with ``failed``.
     """
@@ -100,6 +101,7 @@ class SinkWorker(Generic[B]):
         failed: Callable[[Exception], None],
         selection: Selection | None = None,
         paused: bool = False,
+        thread: str | None = None,
         give_up: Callable[[BridgeError], None] | None = None,
     ) -> None:
         self.name = feed.name
@@ -116,12 +118,13 @@ class SinkWorker(Generic[B]):
         self._sieve = Sieve(selection)
         self._unsettled: deque[EventBatch] = deque()
         self._attempts = 0
-        self._paused = paused
+        self.paused = paused
+        """Whether the sink is given nothing, or soon will be."""
         self._draining = False
         self._aborting = False
         self._called = Event()
         self._log = log.bind(sink=feed.name)
-        self._thread = Thread(target=self._run, name=f"sink-{feed.name}", daemon=True)
+        self._thread = Thread(target=self._run, name=thread or f"sink-{feed.name}", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -139,12 +142,12 @@ class SinkWorker(Generic[B]):
 
     def pause(self) -> None:
         """Give the sink nothing more until ``resume``, and close it. Returns at once."""
-        self._paused = True
+        self.paused = True
         self._call()
 
     def resume(self) -> None:
         """Go on after ``pause``; while the sink is failing, try it again now."""
-        self._paused = False
+        self.paused = False
         self._call()
 
     def drain(self) -> None:
@@ -172,7 +175,7 @@ class SinkWorker(Generic[B]):
     def _run(self) -> None:
         try:
             while not self._aborting:
-                if self._paused:
+                if self.paused:
                     if self._draining:
                         return
                     self._wait(_IDLE_WAIT_S)
@@ -187,7 +190,7 @@ class SinkWorker(Generic[B]):
         """Run a session. Returns whether it was the last one, by order and not by an error."""
         try:
             self._session()
-            if not self._paused:
+            if not self.paused:
                 return True
             self._sink.close()
         except Transient as error:
@@ -208,7 +211,7 @@ class SinkWorker(Generic[B]):
         self._sink.close()
         self._backoff.reset()
         self._give_up(error)
-        self._paused = True
+        self.paused = True
 
     def _back_off(self, error: Transient) -> None:
         self._sink.close()
@@ -236,7 +239,7 @@ class SinkWorker(Generic[B]):
         for batch in self._unsettled:
             self._write(batch)
         while not self._aborting:
-            if self._paused:
+            if self.paused:
                 if self._unsettled:
                     self._settle(self._sink.flush(_SETTLE_S))
                 return

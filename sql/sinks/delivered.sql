@@ -1,0 +1,3 @@
+SELECT sink, commit_lsn, ordinal
+FROM delivered_position
+WHERE slot = :slot

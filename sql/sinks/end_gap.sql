@@ -1,0 +1,2 @@
+DELETE FROM sink_gap
+WHERE slot = :slot AND sink = :sink

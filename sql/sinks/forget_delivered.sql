@@ -1,0 +1,2 @@
+DELETE FROM delivered_position
+WHERE slot = :slot AND sink = :sink

@@ -1,0 +1,3 @@
+SELECT sink, commit_lsn, ordinal
+FROM sink_gap
+WHERE slot = :slot

@@ -1,0 +1,3 @@
+SELECT sink, reason, paused_at
+FROM sink_pause
+WHERE slot = :slot

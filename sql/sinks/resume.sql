@@ -1,0 +1,2 @@
+DELETE FROM sink_pause
+WHERE slot = :slot AND sink = :sink
