@@ -11,18 +11,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from bridge.core.arrays import parse_array
 from bridge.core.relation import Column
 from bridge.core.types import BUILTIN_TYPES
-from bridge.core.values import ColumnForm, Form
+from bridge.core.values import Form
 from sinks.formats.debezium import UNAVAILABLE
+from sinks.schema_registry.avro_binary import (
+    FALSE,
+    NULL,
+    SOME,
+    SOME_TEXT,
+    TRUE,
+    encode_array,
+    encode_bytes,
+    encode_double,
+    encode_float,
+    encode_long,
+    encode_text,
+)
 from sinks.schema_registry.errors import Unencodable
 
 OutOfRange: TypeAlias = Literal["text", "reject"]
 Schema: TypeAlias = "str | dict[str, Any] | list[Any]"
-Convert: TypeAlias = Callable[[str], Any]
+Encode: TypeAlias = Callable[[str], bytes]
+"""From the text of a value that is not NULL to its binary form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,115 +44,133 @@ class AvroColumn:
     """A column in Avro.
 
     Attributes:
-        branches: the schemas of its values, without null.
-        convert: from the text of a value that is not NULL; None where the text is the value.
+        schema: of its values.
+        encode: its values.
+        placeholder: what stands for a value that was not sent, where one was due; null where the
+            schema has no room for another.
     """
 
-    branches: tuple[Schema, ...]
-    convert: Convert | None
-
-    @property
-    def nullable(self) -> Schema:
-        """The schema of the column where it may be NULL."""
-        return ["null", *self.branches]
-
-    @property
-    def required(self) -> Schema:
-        """The schema of the column where it is never NULL."""
-        return list(self.branches) if len(self.branches) > 1 else self.branches[0]
-
-    @property
-    def placeholder(self) -> str | bytes | None:
-        """What stands for a value that was not sent; None where no branch has room for it."""
-        if "string" in self.branches:
-            return UNAVAILABLE
-        return UNAVAILABLE.encode() if "bytes" in self.branches else None
+    schema: Schema
+    encode: Encode
+    placeholder: bytes = NULL
 
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """Like ``AvroColumn``, with one schema.
+    """How the values of a type look, without null.
 
-    ``convert`` gives None for a value that the schema has no place for, if ``has_gaps``.
+    Attributes:
+        schema: of nearly all values.
+        encode: gives None for a value that the schema has no place for.
+        has_gaps: whether there are such values.
     """
 
     schema: Schema
-    convert: Convert | None = None
+    encode: Callable[[str], bytes | None]
     has_gaps: bool = False
 
 
-def avro_column(column: Column, out_of_range: OutOfRange) -> AvroColumn:
-    """Return how a column looks in Avro."""
+def nullable_column(column: Column, out_of_range: OutOfRange) -> AvroColumn:
+    """Return how a column looks that may be NULL; its NULL is ``avro_binary.NULL``."""
+    return _nullable(_type_of(column, out_of_range), column.name, out_of_range)
 
-    def close_gaps(found: _Type) -> AvroColumn:
-        if not found.has_gaps or found.convert is None:
-            return AvroColumn((found.schema,), found.convert)
-        if out_of_range == "text":
-            return AvroColumn((found.schema, "string"), _or_text(found.convert))
-        return AvroColumn((found.schema,), _or_refuse(found.convert, column.name))
 
+def required_column(column: Column, out_of_range: OutOfRange) -> AvroColumn:
+    """Return how a column looks that is never NULL."""
+    found = _type_of(column, out_of_range)
+    if not found.has_gaps:
+        return AvroColumn(found.schema, cast(Encode, found.encode))
+    if out_of_range == "reject":
+        return AvroColumn(found.schema, _branches(found.encode, b"", None, column.name))
+    # The branches of this union are the first and the second, not the second and the third.
+    return AvroColumn([found.schema, "string"], _branches(found.encode, NULL, SOME, column.name))
+
+
+def _nullable(found: _Type, column: str, out_of_range: OutOfRange) -> AvroColumn:
+    with_text = found.has_gaps and out_of_range == "text"
+    second = SOME_TEXT if with_text else None
+    placeholder = NULL
+    if with_text:
+        placeholder = SOME_TEXT + encode_text(UNAVAILABLE)
+    elif found.schema in ("string", "bytes"):
+        placeholder = SOME + encode_text(UNAVAILABLE)
+    return AvroColumn(
+        ["null", found.schema, *(["string"] if with_text else [])],
+        _branches(found.encode, SOME, second, column),
+        placeholder,
+    )
+
+
+def _branches(
+    encode: Callable[[str], bytes | None], first: bytes, second: bytes | None, column: str
+) -> Encode:
+    """Return an encoder that says which branch of a union follows.
+
+    Args:
+        encode: for the first branch.
+        first: what stands before a value in it.
+        second: what stands before a text in the second one; None if there is no second.
+        column: for the message.
+    """
+
+    def branch(text: str) -> bytes:
+        encoded = encode(text)
+        if encoded is not None:
+            return first + encoded
+        if second is None:
+            raise Unencodable(
+                f"The column {column} holds a value that its type in Avro has no place for."
+            )
+        return second + encode_text(text)
+
+    return branch
+
+
+def _type_of(column: Column, out_of_range: OutOfRange) -> _Type:
     info = BUILTIN_TYPES.get(column.type_oid)
-    element: _Type | None = None
-    delimiter = ","
     if info is None:  # made by a user or an extension: the form is what we know
-        if column.form.element is not None:
-            element, delimiter = _by_form(ColumnForm(column.form.element)), column.form.delimiter
-        else:
-            return close_gaps(_by_form(column.form))
+        if column.form.element is None:
+            return _by_form(column.form.form)
+        element, delimiter = _by_form(column.form.element), column.form.delimiter
     elif info.kind == "array" and info.element_oid is not None:
         element = _by_name(BUILTIN_TYPES[info.element_oid].name, column.type_modifier)
         delimiter = info.delimiter
     else:
-        return close_gaps(_by_name(info.name, column.type_modifier))
-    return close_gaps(_array(close_gaps(element), delimiter))
+        return _by_name(info.name, column.type_modifier)
+    return _array(_nullable(element, column.name, out_of_range), delimiter)
 
 
-def _array(element: AvroColumn, delimiter: str) -> _Type:
-    """Return an array of one dimension. PostgreSQL's type has any number of them, and any lower
-    bounds; the others have no place in it."""
-    convert = element.convert
+def _array(items: AvroColumn, delimiter: str) -> _Type:
+    """Return an array of one dimension.
 
-    def items(text: str) -> list[Any] | None:
+    PostgreSQL's has any number of them, and any lower bounds; the others have no place in it.
+    """
+    encode_item = items.encode
+
+    def encode(text: str) -> bytes | None:
         found = parse_array(text, delimiter)
-        if found is None or any(type(item) is list for item in found):
-            return None
-        if convert is None:
-            return found
-        return [None if item is None else convert(item) for item in found]  # type: ignore[arg-type]
-
-    return _Type({"type": "array", "items": element.nullable}, items, has_gaps=True)
-
-
-def _or_text(convert: Convert) -> Convert:
-    def value(text: str) -> Any:
-        found = convert(text)
-        return text if found is None else found
-
-    return value
-
-
-def _or_refuse(convert: Convert, column: str) -> Convert:
-    def value(text: str) -> Any:
-        found = convert(text)
         if found is None:
-            raise Unencodable(
-                f"The column {column} holds a value that its Avro type has no place for."
-            )
-        return found
+            return None
+        encoded = []
+        for item in found:
+            if isinstance(item, list):
+                return None
+            encoded.append(NULL if item is None else encode_item(item))
+        return encode_array(encoded)
 
-    return value
+    return _Type({"type": "array", "items": items.schema}, encode, has_gaps=True)
 
 
-_TEXT = _Type("string")
+_TEXT = _Type("string", encode_text)
 
 
-def _by_form(form: ColumnForm) -> _Type:
+def _by_form(form: Form) -> _Type:
     """Return the type of a domain, whose base we know by its form alone, or of an unknown type."""
-    match form.form:
+    match form:
         case Form.INTEGER | Form.INTEGER_TEXT:
-            return _Type("long", int)
+            return _INTEGER
         case Form.FLOAT:
-            return _Type("double", float)
+            return _FLOAT
         case Form.BOOLEAN:
             return _BOOLEAN
         case Form.BYTES:
@@ -170,7 +202,7 @@ def _numeric(modifier: int) -> _Type:
             return None
         # The server prints as many decimals as the scale says.
         number = int(text.replace(".", ""))
-        return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+        return encode_bytes(number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
 
     decimal = {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
     return _Type(decimal, unscaled, has_gaps=True)
@@ -184,46 +216,68 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY = 86_400_000_000
 
 
-def _days(text: str) -> int | None:
-    if len(text) != 10 or text[4] != "-":
+def _date(text: str) -> bytes | None:
+    if len(text) != 10 or text[4] != "-":  # BC, beyond 9999, infinity
         return None
-    return date.fromisoformat(text).toordinal() - _EPOCH_DAY
+    return encode_long(_day(text))
 
 
-def _micros_of_day(text: str) -> int | None:
-    if text.startswith("24"):
+def _time(text: str) -> bytes | None:
+    return None if text.startswith("24") else encode_long(_micros(text))
+
+
+def _timestamp(text: str) -> bytes | None:
+    # As the server prints it: 2024-02-29 12:34:56.78, and +00 for timestamptz.
+    if text[4:5] != "-" or text[-1] == "C":
         return None
+    return encode_long(_day(text) * _DAY + _micros(text[11:].removesuffix("+00")))
+
+
+def _day(text: str) -> int:
+    return date.fromisoformat(text[:10]).toordinal() - _EPOCH_DAY
+
+
+def _micros(text: str) -> int:
     seconds = int(text[:2]) * 3600 + int(text[3:5]) * 60 + int(text[6:8])
     return seconds * 1_000_000 + int(text[9:].ljust(6, "0"))
 
 
-def _micros(text: str) -> int | None:
-    # As the server prints it: 2024-02-29 12:34:56.78, and +00 for timestamptz.
-    if text[4:5] != "-" or text[-1] == "C":
-        return None
-    day = date.fromisoformat(text[:10]).toordinal() - _EPOCH_DAY
-    micros = _micros_of_day(text[11:].removesuffix("+00"))
-    return None if micros is None else day * _DAY + micros
+def _integer(text: str) -> bytes:
+    return encode_long(int(text))
+
+
+def _double(text: str) -> bytes:
+    return encode_double(float(text))
+
+
+def _float(text: str) -> bytes:
+    return encode_float(float(text))
+
+
+def _boolean(text: str) -> bytes:
+    return TRUE if text == "t" else FALSE
 
 
 def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[2:])
+    return encode_bytes(bytes.fromhex(text[2:]))
 
 
-_BOOLEAN = _Type("boolean", "t".__eq__)
+_BOOLEAN = _Type("boolean", _boolean)
 _BYTES = _Type("bytes", _bytes)
+_INTEGER = _Type("long", _integer)
+_FLOAT = _Type("double", _double)
 _TYPES: dict[str, _Type] = {
     "bool": _BOOLEAN,
     "bytea": _BYTES,
-    "int2": _Type("int", int),
-    "int4": _Type("int", int),
-    "int8": _Type("long", int),
-    "oid": _Type("long", int),
-    "float4": _Type("float", float),
-    "float8": _Type("double", float),
-    "date": _Type(_logical("int", "date"), _days, has_gaps=True),
-    "time": _Type(_logical("long", "time-micros"), _micros_of_day, has_gaps=True),
-    "timestamp": _Type(_logical("long", "local-timestamp-micros"), _micros, has_gaps=True),
-    "timestamptz": _Type(_logical("long", "timestamp-micros"), _micros, has_gaps=True),
-    "uuid": _Type(_logical("string", "uuid")),
+    "int2": _Type("int", _integer),
+    "int4": _Type("int", _integer),
+    "int8": _INTEGER,
+    "oid": _INTEGER,
+    "float4": _Type("float", _float),
+    "float8": _FLOAT,
+    "date": _Type(_logical("int", "date"), _date, has_gaps=True),
+    "time": _Type(_logical("long", "time-micros"), _time, has_gaps=True),
+    "timestamp": _Type(_logical("long", "local-timestamp-micros"), _timestamp, has_gaps=True),
+    "timestamptz": _Type(_logical("long", "timestamp-micros"), _timestamp, has_gaps=True),
+    "uuid": _Type(_logical("string", "uuid"), encode_text),
 }

@@ -9,8 +9,17 @@ from typing import Any, NamedTuple
 from bridge.core.events import CdcEvent, Operation, TruncateEvent
 from bridge.core.relation import Relation
 from sinks.formats.debezium import OPERATIONS
+from sinks.schema_registry.avro_binary import (
+    NULL,
+    SOME,
+    encode_bytes,
+    encode_long,
+    encode_optional_text,
+    encode_text,
+    encode_texts,
+)
 from sinks.schema_registry.avro_columns import OutOfRange
-from sinks.schema_registry.avro_rows import AvroRow, Record
+from sinks.schema_registry.avro_rows import AvroRow
 
 _VERSION = version("pgbridge")
 _NAMES = {"type": "array", "items": "string"}
@@ -26,11 +35,11 @@ class AvroEvents(NamedTuple):
 
     Attributes:
         schema: of the record.
-        record: from an event to what the schema describes; may raise Unencodable.
+        encode: from an event to the record; may raise Unencodable.
     """
 
     schema: dict[str, Any]
-    record: Callable[[CdcEvent], Record]
+    encode: Callable[[CdcEvent], bytes]
 
 
 def native_events(
@@ -65,26 +74,30 @@ def native_events(
         ],
     }
 
-    def record(event: CdcEvent) -> Record:
-        return {
-            "event_id": event.event_id,
-            "timestamp": event.timestamp,
-            "operation": event.operation.value,
-            "schema": relation.schema,
-            "table": relation.table,
-            "row_id": event.row_id,
-            "new_values": row.record(event.new),
-            "old_values": row.record(event.old),
-            "unchanged": row.absent(event.new),
-            "old_columns": row.present(event.old),
-            "transaction_id": event.transaction_id,
-            "lsn": event.lsn,
-            "commit_lsn": event.commit_lsn,
-            "ordinal": event.ordinal,
-            "truncate_options": list(event.options) if isinstance(event, TruncateEvent) else [],
-        }
+    place = encode_optional_text(relation.schema) + encode_optional_text(relation.table)
+    operations = {operation: encode_text(operation.value) + place for operation in Operation}
 
-    return AvroEvents(schema, record)
+    def encode(event: CdcEvent) -> bytes:
+        kept = row.present(event.old)
+        return b"".join(
+            (
+                encode_text(event.event_id),
+                encode_long(event.timestamp),
+                operations[event.operation],
+                encode_optional_text(event.row_id),
+                row.encode(event.new),
+                row.encode(event.old),
+                encode_texts(row.absent(event.new)),
+                NULL if kept is None else SOME + encode_texts(kept),
+                encode_optional_text(event.transaction_id),
+                encode_long(event.lsn),
+                encode_long(event.commit_lsn),
+                encode_long(event.ordinal),
+                encode_texts(event.options if isinstance(event, TruncateEvent) else ()),
+            )
+        )
+
+    return AvroEvents(schema, encode)
 
 
 _UNITS = ("ms", "us", "ns")
@@ -152,52 +165,46 @@ def debezium_events(
         ],
     }
 
-    def record(event: CdcEvent) -> Record:
-        times = _times(event)
-        found: Record = {
-            "source": _source(event, server_name, times),
-            "op": OPERATIONS[event.operation],
-            **times,
-            "transaction": None,
-            "unchanged": row.absent(event.new),
-        }
+    begin = encode_text(_VERSION) + encode_text("postgresql") + encode_text(server_name)
+    place = encode_text(relation.schema or "") + encode_text(relation.table or "")
+    operations = {operation: encode_text(letter) for operation, letter in OPERATIONS.items()}
+
+    def encode(event: CdcEvent) -> bytes:
         if relation.schema is None:
-            found["message"] = _message(event)
+            change = _message(event)
         else:
-            found["before"] = row.record(event.old)
-            found["after"] = row.record(event.new, placeholders=True)
-        return found
+            change = row.encode(event.old) + row.encode(event.new, placeholders=True)
+        micros, xid = event.timestamp, event.transaction.xid
+        times = [encode_long(time) for time in (micros // 1000, micros, micros * 1000)]
+        return b"".join(
+            (
+                change,
+                encode_text(event.event_id),
+                begin,
+                *times,
+                _SNAPSHOT if event.operation is Operation.READ else _NO_SNAPSHOT,
+                encode_text(event.transaction.source.database),
+                encode_optional_text(f'["{event.commit_lsn}","{event.lsn}"]'),
+                place,
+                NULL if xid is None else SOME + encode_long(xid),
+                SOME + encode_long(event.lsn),
+                NULL,  # xmin
+                operations[event.operation],
+                *(SOME + time for time in times),
+                NULL,  # transaction
+                encode_texts(row.absent(event.new)),
+            )
+        )
 
-    return AvroEvents(schema, record)
-
-
-def _times(event: CdcEvent) -> Record:
-    micros = event.timestamp
-    return {"ts_ms": micros // 1000, "ts_us": micros, "ts_ns": micros * 1000}
-
-
-def _source(event: CdcEvent, server_name: str, times: Record) -> Record:
-    xid = event.transaction.xid
-    return {
-        "event_id": event.event_id,
-        "version": _VERSION,
-        "connector": "postgresql",
-        "name": server_name,
-        **times,
-        "snapshot": "true" if event.operation is Operation.READ else "false",
-        "db": event.transaction.source.database,
-        "sequence": f'["{event.commit_lsn}","{event.lsn}"]',
-        "schema": event.schema or "",
-        "table": event.table or "",
-        "txId": xid,
-        "lsn": event.lsn,
-        "xmin": None,
-    }
+    return AvroEvents(schema, encode)
 
 
-def _message(event: CdcEvent) -> Record:
+_SNAPSHOT, _NO_SNAPSHOT = encode_text("true"), encode_text("false")
+
+
+def _message(event: CdcEvent) -> bytes:
     assert event.new is not None, "a message has content"
     prefix, content, encoding, _ = event.new
-    assert content is not None
-    raw = bytes.fromhex(content[2:]) if encoding == "hex" else content.encode()
-    return {"prefix": prefix, "content": raw}
+    text = content or ""
+    data = bytes.fromhex(text[2:]) if encoding == "hex" else text.encode()
+    return encode_text(prefix or "") + encode_bytes(data)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from bridge.core.events import ABSENT, CdcEvent, PartialRow, Texts
 from bridge.core.relation import Relation
-from sinks.schema_registry.avro_columns import OutOfRange, Schema, avro_column
+from sinks.schema_registry.avro_binary import NULL, SOME, encode_text
+from sinks.schema_registry.avro_columns import (
+    OutOfRange,
+    Schema,
+    nullable_column,
+    required_column,
+)
 from sinks.schema_registry.names import avro_name
-
-Record = dict[str, object]
 
 
 class AvroRow:
@@ -26,21 +30,44 @@ class AvroRow:
     """
 
     def __init__(self, relation: Relation, name: str, out_of_range: OutOfRange) -> None:
-        columns = [avro_column(column, out_of_range) for column in relation.columns]
-        names = [avro_name(column.name) for column in relation.columns]
+        columns = [nullable_column(column, out_of_range) for column in relation.columns]
+        self._names = [avro_name(column.name) for column in relation.columns]
+        self._encoders = [column.encode for column in columns]
+        self._placeholders = [column.placeholder for column in columns]
         self.schema: dict[str, Schema] = {
             "type": "record",
             "name": name,
             "fields": [
-                {"name": field, "type": column.nullable, "default": None, **_doc(field, known.name)}
-                for field, column, known in zip(names, columns, relation.columns, strict=True)
+                {"name": field, "type": column.schema, "default": None, **_doc(field, known.name)}
+                for field, column, known in zip(self._names, columns, relation.columns, strict=True)
             ],
         }
-        self._names = names
-        self._columns = [
-            (field, column.convert, column.placeholder)
-            for field, column in zip(names, columns, strict=True)
-        ]
+
+    def encode(self, row: Texts | None, *, placeholders: bool = False) -> bytes:
+        """Encode a row, or that there is none.
+
+        Args:
+            row: the texts.
+            placeholders: whether columns that were not sent hold Debezium's placeholder, where
+                their type has room for it; else they are null.
+
+        Raises:
+            Unencodable: a value has no place in its type.
+        """
+        if row is None:
+            return NULL
+        pairs = zip(self._encoders, row, strict=True)
+        if type(row) is not PartialRow:
+            values = [NULL if text is None else encode(text) for encode, text in pairs]
+        else:
+            values = [
+                NULL if text is None or text is ABSENT else encode(text) for encode, text in pairs
+            ]
+            if placeholders:
+                for i, text in enumerate(row):
+                    if text is ABSENT:
+                        values[i] = self._placeholders[i]
+        return SOME + b"".join(values)
 
     def absent(self, row: Texts | None) -> list[str]:
         """Return the fields of the columns that were not sent."""
@@ -53,29 +80,6 @@ class AvroRow:
         if type(row) is not PartialRow:
             return None
         return [name for name, text in zip(self._names, row, strict=True) if text is not ABSENT]
-
-    def record(self, row: Texts | None, *, placeholders: bool = False) -> Record | None:
-        """Return the record of a row; None where there is none.
-
-        Args:
-            row: the texts.
-            placeholders: whether columns that were not sent hold Debezium's placeholder, where
-                their type has room for it; else they are null.
-
-        Raises:
-            Unencodable: a value has no place in its type.
-        """
-        if row is None:
-            return None
-        found: Record = {}
-        for (name, convert, placeholder), text in zip(self._columns, row, strict=True):
-            if text is None:
-                found[name] = None
-            elif text is ABSENT:
-                found[name] = placeholder if placeholders else None
-            else:
-                found[name] = text if convert is None else convert(text)
-        return found
 
 
 class AvroKey:
@@ -91,41 +95,35 @@ class AvroKey:
     """
 
     def __init__(self, relation: Relation, namespace: str, out_of_range: OutOfRange) -> None:
-        self._name = relation.qualified_name
-        columns = [(i, relation.columns[i]) for i in relation.key]
-        known = [(i, c.name, avro_column(c, out_of_range)) for i, c in columns]
-        self._columns = [(i, avro_name(name), column.convert) for i, name, column in known]
+        known = [relation.columns[i] for i in relation.key]
+        columns = [required_column(column, out_of_range) for column in known]
+        self._encoders = [column.encode for column in columns]
+        self._name = encode_text(relation.qualified_name)
         self.schema: Schema = "string"
         if known:
+            names = [avro_name(column.name) for column in known]
             self.schema = {
                 "type": "record",
                 "name": "Key",
                 "namespace": namespace,
                 "fields": [
-                    {
-                        "name": avro_name(name),
-                        "type": column.required,
-                        **_doc(avro_name(name), name),
-                    }
-                    for _, name, column in known
+                    {"name": name, "type": avro.schema, **_doc(name, column.name)}
+                    for name, avro, column in zip(names, columns, known, strict=True)
                 ],
             }
 
-    def record(self, event: CdcEvent) -> Record | str | None:
-        """Return the key of an event's row; None for an event without a row, or without its key.
+    def encode(self, event: CdcEvent) -> bytes | None:
+        """Encode the key of an event's row; None for an event without a row, or without its key.
 
         Raises:
             Unencodable: a value has no place in its type.
         """
-        if not self._columns:
+        if not self._encoders:
             return self._name
         texts = key_texts(event)
         if texts is None:
             return None
-        return {
-            name: text if convert is None else convert(text)
-            for (_, name, convert), text in zip(self._columns, texts, strict=True)
-        }
+        return b"".join(encode(text) for encode, text in zip(self._encoders, texts, strict=True))
 
 
 def key_texts(event: CdcEvent) -> list[str] | None:

@@ -7,14 +7,11 @@ https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-d
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
-
-from fastavro import parse_schema, schemaless_writer
 
 from bridge.core.errors import ConfigError, EnvironmentProblem
 from bridge.core.events import CdcEvent
@@ -157,7 +154,7 @@ class SchemaEncoder:
                 schema = key_schema(relation, f"{space}.Key")
                 return _Form("JSON", f"{space}.Key", _text(schema), json_key(relation))
             key = AvroKey(relation, space, config.out_of_range)
-            return _avro_form(f"{space}.Key", key.schema, key.record)
+            return _Form("AVRO", f"{space}.Key", _text(key.schema), key.encode)
         if config.value == "json_schema":
             name = f"{space}.{'Envelope' if debezium else 'Event'}"
             make = debezium_schema if debezium else native_schema
@@ -165,21 +162,8 @@ class SchemaEncoder:
         events = (debezium_events if debezium else native_events)(
             relation, space, self._settings.server_name, config.out_of_range
         )
-        return _avro_form(f"{space}.{events.schema['name']}", events.schema, events.record)
-
-
-def _avro_form(name: str, schema: Any, record: Callable[[CdcEvent], Any]) -> _Form:
-    parsed = parse_schema(schema)
-
-    def payload(event: CdcEvent) -> bytes | None:
-        datum = record(event)
-        if datum is None:
-            return None
-        buffer = io.BytesIO()
-        schemaless_writer(buffer, parsed, datum, disable_tuple_notation=True)
-        return buffer.getvalue()
-
-    return _Form("AVRO", name, _text(schema), payload)
+        name = f"{space}.{events.schema['name']}"
+        return _Form("AVRO", name, _text(events.schema), events.encode)
 
 
 def _json_value(fmt: Format) -> Callable[[CdcEvent], bytes]:
