@@ -249,10 +249,11 @@ class _Compiler:
     def _overloaded(self, name: str, arguments: list[Code], at: int) -> Code:
         overloads = OPERATORS.get(name) or FUNCTIONS[name]
         types = tuple(argument.type for argument in arguments)
-        chosen = _choose(overloads, types)
+        nulls = any(argument.is_null for argument in arguments)
+        chosen = _choose(overloads, types, nulls=nulls)
         if chosen is None:
-            listed = ", ".join("a literal" if t is UNKNOWN else str(t) for t in types)
-            raise self._scope.error(at, f"{name} does not take ({listed})")
+            listed = ", ".join("a quoted literal" if t is UNKNOWN else str(t) for t in types)
+            raise self._scope.error(at, f"{name} does not take ({listed}); a cast may help")
         converted = tuple(
             self._scope.converted(argument, wanted, at)
             for argument, wanted in zip(arguments, chosen.arguments, strict=True)
@@ -262,16 +263,18 @@ class _Compiler:
         )
 
 
-def _choose(overloads: tuple[Overload, ...], types: tuple[SqlType, ...]) -> Overload | None:
+def _choose(
+    overloads: tuple[Overload, ...], types: tuple[SqlType, ...], *, nulls: bool
+) -> Overload | None:
     """Return the overload that PostgreSQL would take: the exact one, or the first to convert to."""
     fitting = [o for o in overloads if len(o.arguments) == len(types)]
     for overload in fitting:
         if overload.arguments == types:
             return overload
-    for overload in fitting:
-        if all(map(converts, types, overload.arguments)):
-            return overload
-    return None
+    convertible = [o for o in fitting if all(map(converts, types, o.arguments))]
+    if len(convertible) > 1 and all(t is UNKNOWN for t in types) and not nulls:
+        return None  # two literals do not tell what they are
+    return convertible[0] if convertible else None
 
 
 def _completed(row: Texts, old: Texts | None) -> Texts:

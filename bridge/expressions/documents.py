@@ -41,6 +41,13 @@ def element(document: str, index: int) -> str | None:
     return elements[index] if -len(elements) <= index < len(elements) else None
 
 
+def jsonb_element(document: str, index: int) -> str | None:
+    """As ``element``; a ``jsonb`` that is a scalar counts as an array of it."""
+    if document[:1] in ("{", "["):
+        return element(document, index)
+    return document if index in (0, -1) else None
+
+
 def text_of(document: str | None) -> str | None:
     """Return what ``->>`` makes of a member: the text in a string, NULL for null."""
     if document is None:
@@ -64,6 +71,11 @@ def member_text(document: str, key: str) -> str | None:
 def element_text(document: str, index: int) -> str | None:
     """``document ->> index``."""
     return text_of(element(document, index))
+
+
+def jsonb_element_text(document: str, index: int) -> str | None:
+    """``document ->> index`` of a ``jsonb``."""
+    return text_of(jsonb_element(document, index))
 
 
 def at_path(document: str, path: list[str | None]) -> str | None:

@@ -125,15 +125,17 @@ OPERATORS: Final[dict[str, tuple[Overload, ...]]] = {
     ),
     "%": (*_integer(numbers.int_modulo), *_decimal(numbers.numeric_modulo)),
     "||": _text(texts.concatenate, TEXT, TEXT),
-    "->": tuple(
-        Overload((document, key), document, run, nullable=True)
-        for document in (JSONB, JSON)
-        for key, run in ((TEXT, documents.member), (INT4, documents.element))
+    "->": (
+        Overload((JSONB, TEXT), JSONB, documents.member, nullable=True),
+        Overload((JSONB, INT4), JSONB, documents.jsonb_element, nullable=True),
+        Overload((JSON, TEXT), JSON, documents.member, nullable=True),
+        Overload((JSON, INT4), JSON, documents.element, nullable=True),
     ),
-    "->>": tuple(
-        Overload((document, key), TEXT, run, nullable=True)
-        for document in (JSONB, JSON)
-        for key, run in ((TEXT, documents.member_text), (INT4, documents.element_text))
+    "->>": (
+        Overload((JSONB, TEXT), TEXT, documents.member_text, nullable=True),
+        Overload((JSONB, INT4), TEXT, documents.jsonb_element_text, nullable=True),
+        Overload((JSON, TEXT), TEXT, documents.member_text, nullable=True),
+        Overload((JSON, INT4), TEXT, documents.element_text, nullable=True),
     ),
     "#>": tuple(
         Overload((document, _PATH), document, documents.at_path, nullable=True)

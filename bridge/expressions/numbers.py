@@ -452,7 +452,7 @@ def float_round(value: float) -> float:
 
 def float_floor(value: float) -> float:
     """Round down."""
-    return value if _whole(value) else float(math.floor(value))
+    return value if _whole(value) else float(math.floor(value)) or math.copysign(0.0, value)
 
 
 def float_ceil(value: float) -> float:

@@ -81,7 +81,6 @@ class _Reader:
             exp.Escape: self._escape,
             exp.Case: self._case,
             exp.Cast: self._cast,
-            exp.Interval: self._interval,
             exp.Array: lambda node, depth: self._call("array", node.expressions, node, depth),
             exp.Extract: self._extract,
             exp.StrPosition: lambda node, depth: self._call(
@@ -100,6 +99,7 @@ class _Reader:
         try:
             tokens = ExpressionDialect().tokenize(SELECT + self._text)
             self._bound_nesting(tokens)
+            tokens = _with_plain_intervals(tokens)
             parser = ExpressionDialect().parser(error_level=ErrorLevel.IMMEDIATE)
             statements = parser.parse(tokens, SELECT + self._text)
             return self._node(self._only_expression(statements), 0)
@@ -381,15 +381,19 @@ class _Reader:
             raise wrong(self._text, at, "a type has numbers in its parentheses") from None
         return Cast(self._node(node.this, depth), name + array, modifiers, at)
 
-    def _interval(self, node: exp.Interval, depth: int) -> Node:
-        at = self._at(node)
-        amount, unit = node.this, node.args.get("unit")
-        if not isinstance(amount, exp.Literal) or (
-            unit is not None and not isinstance(unit, exp.Var)
-        ):
-            raise wrong(self._text, at, "an interval is written interval '1 day 02:00:00'")
-        text = amount.name if unit is None else f"{amount.name} {unit.name}"
-        return Cast(Constant("text", text, at), "interval", (), at)
+
+def _with_plain_intervals(tokens: list[Token]) -> list[Token]:
+    """Write ``interval '1 day'`` as ``'1 day'::interval``: sqlglot would read into the text."""
+    rewritten: list[Token] = []
+    for token in tokens:
+        before = rewritten[-1] if rewritten else None
+        is_literal = before is not None and before.token_type is TokenType.INTERVAL
+        if before is not None and is_literal and token.token_type is TokenType.STRING:
+            cast = Token(TokenType.DCOLON, "::", before.line, before.col, before.start, before.end)
+            rewritten[-1:] = [token, cast, before]
+        else:
+            rewritten.append(token)
+    return rewritten
 
 
 def _identifier(node: exp.Identifier) -> str:

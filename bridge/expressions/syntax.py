@@ -36,7 +36,15 @@ class ExpressionDialect(Postgres):
             )
         }
 
+        def _parse_paren(self) -> exp.Expr | None:
+            """Mark parentheses that were written, to tell them from those that sqlglot adds."""
+            found = super()._parse_paren()
+            if isinstance(found, exp.Paren):
+                found.meta[WRITTEN] = True
+            return found
 
+
+WRITTEN: Final = "written"
 SELECT = "select "
 
 # How tightly operators bind, as in
@@ -98,6 +106,7 @@ UNSUPPORTED: Final[dict[type[exp.Expr], str]] = {
     exp.HexString: "a hexadecimal constant",
     exp.BitString: "a bit string",
     exp.Pow: "the operator ^",
+    exp.Interval: "this interval; write interval '1 day 02:00:00'",
     exp.Alias: "an alias, or a word too many",
 }
 CLOCKS: Final = (
@@ -133,6 +142,8 @@ AGGREGATES: Final = {
 
 def level(node: exp.Expr) -> int:
     """Return how tightly the operator of a node binds; a name or a call binds tightest."""
+    if isinstance(node, exp.Paren) and WRITTEN not in node.meta:
+        return level(node.this)
     kind = type(node)
     if kind in BINARY:
         return BINARY[kind][1]
