@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from copy import copy
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TypeAlias
 
 from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent
+from bridge.core.relation import Relation
+from bridge.core.table_patterns import TablePattern
 from sinks.templates import PLACEHOLDERS, Template
+
+_MAX_RELATIONS = 1000
+"""A reconnect and every change of a table bring new relations: old ones have to go some time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A rule of the routing.
+    """A rule of the routing: for events to which everything given here applies.
 
     Attributes:
-        where: SQL condition over the event, such as ``new.total > 1000``.
-        to: template of the target for the events that meet it.
+        tables: names or patterns such as ``sales.*``; every table by default. A logical message
+            belongs to none.
+        where: SQL condition over the event, such as ``new.total > 1000``; what is unknown does not
+            hold. Every table of the rule needs the columns in it.
+        to: template of the target.
     """
 
-    where: str = field(metadata={"min_length": 1})
+    tables: tuple[str, ...] | None = field(default=None, metadata={"min_length": 1})
+    where: str | None = field(default=None, metadata={"min_length": 1})
     to: str = field(metadata={"min_length": 1})
 
     def __post_init__(self) -> None:
-        _condition(self.where)
-        Template(self.to)
+        _Rule(self, PLACEHOLDERS, "")  # says at once what is wrong
 
 
 RoutesSetting: TypeAlias = tuple[Route, ...] | str
@@ -35,6 +42,28 @@ RoutesSetting: TypeAlias = tuple[Route, ...] | str
 
 _Function: TypeAlias = Callable[[CdcEvent], object]
 _Condition: TypeAlias = Callable[[CdcEvent], bool | None]
+
+
+class _Rule:
+    """A route, ready to be asked."""
+
+    __slots__ = ("_tables", "condition", "template")
+
+    def __init__(self, route: Route, allowed: Collection[str], slot: str) -> None:
+        self.template = Template(route.to, allowed=allowed, slot=slot)
+        self.condition = None if route.where is None else _condition(route.where)
+        self._tables = (
+            None
+            if route.tables is None
+            else [TablePattern.parse(text, setting="tables") for text in route.tables]
+        )
+
+    def concerns(self, relation: Relation) -> bool:
+        """Whether the rule is for the events of a table."""
+        schema, table = relation.schema, relation.table
+        if self._tables is None or schema is None or table is None:
+            return self._tables is None
+        return any(pattern.matches(schema, table) for pattern in self._tables)
 
 
 class Routes:
@@ -45,10 +74,10 @@ class Routes:
         routes: the rules, or the name of a Python function that takes a ``CdcEvent`` and returns
             the target, or None for the default.
         allowed: the placeholders that have a meaning in the templates.
-        slot: name of the replication slot; ``for_slot`` adds it where it becomes known later.
+        slot: name of the replication slot.
 
     Raises:
-        ConfigError: a condition, a template or the function cannot be used.
+        ConfigError: a condition, a template, a pattern or the function cannot be used.
     """
 
     def __init__(
@@ -60,25 +89,20 @@ class Routes:
         slot: str = "",
     ) -> None:
         self._default = Template(default, allowed=allowed, slot=slot)
-        self._name = routes if isinstance(routes, str) else ""
-        self._function = load_function(routes) if isinstance(routes, str) else None
-        self._rules: list[tuple[_Condition, Template]] = [
-            (_condition(route.where), Template(route.to, allowed=allowed, slot=slot))
-            for route in (() if isinstance(routes, str) else routes)
-        ]
+        self._rules: list[_Rule] = []
+        self._rules_of: dict[Relation, list[_Rule]] = {}
+        self._name = ""
+        self._function: _Function | None = None
+        if isinstance(routes, str):
+            self._name, self._function = routes, load_function(routes)
+        else:
+            self._rules = [_Rule(route, allowed, slot) for route in routes]
 
     @property
     def constant(self) -> str | None:
         """The one target of all events, if it does not depend on them."""
         depends = self._rules or self._function is not None
         return None if depends else self._default.constant
-
-    def for_slot(self, slot: str) -> Routes:
-        """Return the same routes for the events of a replication slot."""
-        routes = copy(self)
-        routes._default = self._default.for_slot(slot)
-        routes._rules = [(condition, to.for_slot(slot)) for condition, to in self._rules]
-        return routes
 
     def target(self, event: CdcEvent) -> str:
         """Return where the event goes.
@@ -90,10 +114,19 @@ class Routes:
         """
         if self._function is not None:
             return self._ask(self._function, event)
-        for condition, template in self._rules:
-            if condition(event):
-                return template.render(event)
+        rules = self._rules_of.get(event.relation)
+        if rules is None:
+            rules = self._find_rules(event.relation)
+        for rule in rules:
+            if rule.condition is None or rule.condition(event):
+                return rule.template.render(event)
         return self._default.render(event)
+
+    def _find_rules(self, relation: Relation) -> list[_Rule]:
+        if len(self._rules_of) >= _MAX_RELATIONS:
+            self._rules_of.clear()
+        rules = [rule for rule in self._rules if rule.concerns(relation)]
+        return self._rules_of.setdefault(relation, rules)
 
     def _ask(self, function: _Function, event: CdcEvent) -> str:
         try:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from sinks.base import Sink
-from sinks.file import FileConfig, FileSink
 from sinks.stdout import StdoutConfig, StdoutSink
 from tests.contract.target import SinkTarget
+from tests.contract.targets_file import (
+    CloudEventsFileTarget,
+    DebeziumFileTarget,
+    FileTarget,
+    FlatFileTarget,
+    RotatedFileTarget,
+)
 from tests.contract.targets_kafka import ExactlyOnceKafkaTarget, KafkaTarget
 from tests.contract.targets_rabbitmq import (
     QuorumTarget,
@@ -27,28 +32,6 @@ from tests.contract.targets_webhook import WebhookBatchTarget, WebhookTarget
 from tests.fixtures.events import make_event
 from tests.fixtures.faults import FaultySink
 from tests.fixtures.memory_sink import MemorySink, MemoryTarget
-
-
-class FileTarget(SinkTarget):
-    proves_position = True
-    rotate_bytes: ClassVar[int | None] = None
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        super().__init__(request)
-        directory: Path = request.getfixturevalue("tmp_path")
-        self.path = directory / "events.jsonl"
-
-    def sink(self) -> Sink:
-        return FileSink(FileConfig(path=str(self.path), rotate_bytes=self.rotate_bytes))
-
-    def events(self) -> list[dict[str, Any]]:
-        rotated = sorted(self.path.parent.glob("events-*.jsonl"))
-        files = [path for path in [*rotated, self.path] if path.exists()]
-        return [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
-
-
-class RotatedFileTarget(FileTarget):
-    rotate_bytes = 2000
 
 
 class StdoutTarget(SinkTarget):
@@ -99,6 +82,9 @@ class RefusingMemory(RememberingMemory):
 TARGETS = [
     pytest.param(FileTarget, id="file"),
     pytest.param(RotatedFileTarget, id="file-rotated"),
+    pytest.param(DebeziumFileTarget, id="file-debezium"),
+    pytest.param(CloudEventsFileTarget, id="file-cloudevents"),
+    pytest.param(FlatFileTarget, id="file-flat"),
     pytest.param(StdoutTarget, id="stdout"),
     pytest.param(RememberingMemory, id="memory"),
     pytest.param(ForgetfulMemory, id="memory-forgetful"),

@@ -51,6 +51,18 @@ def test_the_text_form_of_a_position() -> None:
     assert str(Position(0x16B374D848, 3)) == "16/B374D848:3"
 
 
+@given(LSNS, ORDINALS | st.just(-1), SOURCES)
+def test_an_event_id_holds_the_position(lsn: int, ordinal: int, source: Source) -> None:
+    event = make_event(lsn, ordinal, row=("1", "x"), source=source)
+    assert Position.of_event_id(event.event_id) == Position(lsn, ordinal)
+
+
+@pytest.mark.parametrize("text", ["", "7", "00000016-b374-4d84-a381-992e00000003", "00000016" * 4])
+def test_other_texts_are_no_event_ids(text: str) -> None:
+    with pytest.raises(ValueError, match="not an event_id"):
+        Position.of_event_id(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
