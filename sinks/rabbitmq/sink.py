@@ -81,10 +81,12 @@ class RabbitMqSink:
 
     def poll(self) -> Progress:
         publisher = self._opened()
-        self._send()
         settled = publisher.settled_before(self._next)
         if settled > self._settled:
-            return self._settle(settled)
+            progress = self._settle(settled)
+            self._send()
+            return progress
+        self._send()
         if publisher.failure is not None:
             raise self._learn_from(publisher, publisher.failure)
         if (stuck := publisher.stuck_at()) is not None:
