@@ -1,0 +1,178 @@
+"""A broker that goes away under load: nothing is lost, nothing overtakes, the slot waits."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bridge.postgres.embedded import EmbeddedPostgres
+from tests.e2e.conftest import MakeBridge
+from tests.e2e.test_crash import assert_exact
+from tests.fixtures.bridge_process import BridgeProcess
+from tests.fixtures.kafka.cluster import KafkaCluster
+from tests.fixtures.kafka.fixtures import PrivateKafkaFactory
+from tests.fixtures.kafka.reader import Topics
+from tests.fixtures.kafka.tally import Tally, tally
+from tests.fixtures.postgres import PrivateServerFactory
+from tests.fixtures.slot_history import current_wal_lsn, look_at_slot
+from tests.fixtures.waiting import eventually
+from tests.fixtures.writers import PUBLISHED, TABLES, Writers, create_tables, recorded_history
+
+_CATCH_UP_S = 90.0
+_MAX_MEMORY_KB = 400_000
+"""The queue of the bridge (32 MiB), that of the client (64 MiB), as objects, and the process."""
+
+TOPICS = tuple(f"public.{table}" for table in TABLES)
+
+
+class Scene:
+    """A database under load, a bridge, and a cluster that fails.
+
+    Args:
+        server: the source.
+        cluster: the target.
+        bridge: between them, started.
+    """
+
+    def __init__(
+        self, server: EmbeddedPostgres, cluster: KafkaCluster, bridge: BridgeProcess
+    ) -> None:
+        self.server = server
+        self.cluster = cluster
+        self.bridge = bridge
+        self.topics = Topics(cluster.bootstrap)
+
+    def messages(self) -> int:
+        """Return how many messages the topics hold."""
+        return len(self.topics.read(*TOPICS))
+
+    def confirmed(self) -> int:
+        with psycopg.connect(self.server.dsn(), autocommit=True) as connection:
+            return look_at_slot(connection).confirmed
+
+    def wait(self, seconds: float, what: str) -> None:
+        """Let time pass, as long as the bridge lives."""
+        until = time.monotonic() + seconds
+        self.bridge.until(lambda: time.monotonic() > until, what, seconds + 10)
+
+    def stand_still(self, seconds: float) -> None:
+        """Let an outage last; the slot must not move, however much is written."""
+        self.wait(2, "the last confirmations are there")
+        before = self.confirmed()
+        with psycopg.connect(self.server.dsn(), autocommit=True) as connection:
+            written = current_wal_lsn(connection)
+            self.wait(seconds, "the outage lasts")
+            assert current_wal_lsn(connection) > written, "nothing was written meanwhile"
+        assert self.confirmed() == before, "the slot moved while the brokers were away"
+
+    def compare(self, what: str) -> Tally:
+        """Wait until all is delivered, and hold it against the history of the database."""
+        with psycopg.connect(self.server.dsn(), autocommit=True) as connection:
+            end = current_wal_lsn(connection)
+            self.bridge.until(
+                lambda: look_at_slot(connection).confirmed >= end, "all is delivered", _CATCH_UP_S
+            )
+            sent = sum(len(changes) for changes in recorded_history(connection).values())
+        status = Path(f"/proc/{self.bridge.process.pid}/status").read_text()
+        peak_kb = int(status.partition("VmHWM:")[2].split()[0])
+        assert self.bridge.terminate() == 0
+        found = tally(self.topics.read(*TOPICS))
+        print(found.line(what, sent), f", peak memory {peak_kb // 1024} MiB")
+        assert_exact(found.events, self.server)
+        assert "terminating walsender" not in self.server.log_path.read_text()
+        assert len(self.bridge.logged("stream_started")) == 1
+        assert peak_kb < _MAX_MEMORY_KB
+        return found
+
+
+MakeScene = Callable[..., Any]
+
+
+@pytest.fixture
+def make_scene(
+    private_server: PrivateServerFactory,
+    private_kafka: PrivateKafkaFactory,
+    make_bridge: MakeBridge,
+) -> MakeScene:
+    @contextmanager
+    def make(brokers: int = 1, writers: int = 6, **settings: Any) -> Iterator[Scene]:
+        seed = random.randrange(1 << 32)
+        print(f"seed {seed}")
+        server = private_server(wal_sender_timeout="5s")
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
+            create_tables(connection)
+        cluster = private_kafka(brokers)
+        for topic in TOPICS:
+            Topics(cluster.bootstrap).create(topic, partitions=3)
+        sink = {
+            "type": "kafka",
+            "brokers": cluster.bootstrap,
+            "topic": "{schema}.{table}",
+            "retry": {"max_delay_ms": 500},
+            **settings,
+        }
+        bridge = make_bridge(server.dsn(), tables=PUBLISHED, sinks=[sink]).start()
+        bridge.wait_until_logged("stream_started")
+        with Writers(server.dsn(), seed=seed, count=writers, pause_s=0.02) as load:
+            scene = Scene(server, cluster, bridge)
+            bridge.until(lambda: load.commits > 500, "there is load")
+            yield scene
+            last = load.commits
+            bridge.until(lambda: load.commits > last + 200, "there was load to the end")
+            load.stop()
+        found = scene.compare(f"{brokers} broker(s), {settings['delivery']}")
+        assert settings["delivery"] == "at_least_once" or found.duplicated == 0
+
+    return make
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [
+        pytest.param("stop", 8, id="stopped"),
+        pytest.param("kill", 3, id="killed"),
+        pytest.param("pause", 6, id="frozen"),
+        pytest.param("stop", 60, id="stopped-60s", marks=pytest.mark.nightly),
+        pytest.param("pause", 90, id="frozen-90s", marks=pytest.mark.nightly),
+    ],
+)
+def test_a_broker_that_is_away_is_waited_for(
+    end: str, seconds: float, delivery: str, make_scene: MakeScene
+) -> None:
+    with make_scene(delivery=delivery) as scene:
+        (broker,) = scene.cluster.brokers
+        getattr(broker, end)()
+        scene.stand_still(seconds)
+        if end == "pause":
+            broker.resume()
+        else:
+            broker.start()
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_the_leader_of_three_brokers_may_die(delivery: str, make_scene: MakeScene) -> None:
+    with make_scene(3, delivery=delivery) as scene:
+        for _ in range(2):
+            leader = scene.topics.leader(TOPICS[0])
+            broker = scene.cluster.broker(leader)
+            broker.kill()
+            eventually(
+                lambda gone=leader: scene.topics.leader(TOPICS[0]) not in (gone, -1),
+                timeout=60,
+                message="there is a new leader",
+            )
+            before = scene.messages()
+            eventually(
+                lambda enough=before + 500: scene.messages() > enough,
+                timeout=60,
+                message="messages flow through the new leader",
+            )
+            broker.start()
