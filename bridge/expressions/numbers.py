@@ -228,28 +228,33 @@ def _without_exponent(value: Decimal) -> Decimal:
     return value
 
 
-def _fitting(value: Decimal) -> Decimal:
-    """Check the range, limit the scale, and drop the sign of zero."""
+def _ranged(value: Decimal) -> Decimal:
+    """Check the range, and drop the sign of zero."""
+    if not value:
+        return value.copy_abs()
     if not value.is_finite():
         return NUMERIC_NAN if value.is_nan() else value
-    if not value:
-        value = value.copy_abs()
-    elif value.adjusted() >= _MAX_WHOLE:
+    if value.adjusted() >= _MAX_WHOLE:
         raise EvaluationError("numeric out of range")
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_MAX_SCALE:
+    return value
+
+
+def _fitting(value: Decimal) -> Decimal:
+    """As ``_ranged``, and limit the scale."""
+    value = _ranged(value)
+    if value.is_finite() and _exponent(value) < -_MAX_SCALE:
         value = value.quantize(Decimal((0, (1,), -_MAX_SCALE)), context=_EXACT)
     return value
 
 
 def numeric_add(left: Decimal, right: Decimal) -> Decimal:
     """Add; the scale is the larger one."""
-    return _fitting(_EXACT.add(left, right))
+    return _ranged(_EXACT.add(left, right))
 
 
 def numeric_subtract(left: Decimal, right: Decimal) -> Decimal:
     """Subtract; the scale is the larger one."""
-    return _fitting(_EXACT.subtract(left, right))
+    return _ranged(_EXACT.subtract(left, right))
 
 
 def numeric_multiply(left: Decimal, right: Decimal) -> Decimal:
@@ -338,7 +343,7 @@ def numeric_modulo(left: Decimal, right: Decimal) -> Decimal:
 
 def numeric_negate(value: Decimal) -> Decimal:
     """Change the sign; zero has none."""
-    return _fitting(value.copy_negate())
+    return _ranged(value.copy_negate())
 
 
 def numeric_abs(value: Decimal) -> Decimal:

@@ -97,21 +97,26 @@ class _Reader:
 
     def read(self) -> Node:
         try:
+            return self._node(self._only_expression(self._statements()), 0)
+        except RecursionError:
+            raise self._too_deep(0) from None
+
+    def _statements(self) -> list[exp.Expr | None]:
+        try:
             tokens = ExpressionDialect().tokenize(SELECT + self._text)
             self._bound_nesting(tokens)
-            tokens = _with_plain_intervals(tokens)
             parser = ExpressionDialect().parser(error_level=ErrorLevel.IMMEDIATE)
-            statements = parser.parse(tokens, SELECT + self._text)
-            return self._node(self._only_expression(statements), 0)
+            return parser.parse(_with_plain_intervals(tokens), SELECT + self._text)
         except ParseError as error:
             place = error.errors[0] if error.errors else {}
             raise self._syntax_error(place.get("line"), place.get("col")) from None
         except TokenError:
-            raise wrong(
-                self._text, len(self._text), "a quotation or comment is not closed"
-            ) from None
-        except RecursionError:
-            raise self._too_deep(0) from None
+            end = len(self._text)
+            raise wrong(self._text, end, "a quotation or comment is not closed") from None
+        except (ConfigError, RecursionError):
+            raise
+        except Exception:  # a parser that stumbles has not read an expression
+            raise self._syntax_error(None, None) from None
 
     def _syntax_error(self, line: int | None, column: int | None) -> ConfigError:
         """Place a syntax error: sqlglot counts lines and columns, of the last character, from 1."""

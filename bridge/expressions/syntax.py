@@ -18,6 +18,8 @@ def _kept(parsers: dict[str, Any], *names: str) -> dict[str, Any]:
 class ExpressionDialect(Postgres):
     """PostgreSQL, but a function is its name and its arguments: no meaning is read into it."""
 
+    INDEX_OFFSET = 0  # do not count subscripts in another way: it would be logged
+
     class Parser(PostgresParser):
         FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
         FUNCTION_PARSERS: ClassVar = _kept(

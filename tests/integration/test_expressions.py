@@ -87,7 +87,8 @@ def judge(newest_database: Database) -> Judge:
 def difference(judge: Judge, text: str) -> str:
     """Return how we differ from the server; nothing if we do not.
 
-    Where the server fails for every row whose value is not NULL, a refusal is no difference.
+    Where the server fails for every row whose value is not NULL, a refusal is no difference; nor
+    is NULL where it fails, because an operand is NULL and another one has no value.
     """
     theirs = judge.theirs(text)
     try:
@@ -96,7 +97,10 @@ def difference(judge: Judge, text: str) -> str:
         if set(theirs) <= {FAILS, None}:
             return ""
         return f"{text}\nwe refuse: {error}\nthe server: {theirs}"
-    return "" if ours == theirs else f"{text}\nwe: {ours}\nthe server: {theirs}"
+    pairs = zip(ours, theirs, strict=True)
+    if all(our == their or (our is None and their == FAILS) for our, their in pairs):
+        return ""
+    return f"{text}\nwe: {ours}\nthe server: {theirs}"
 
 
 WRITTEN: Sequence[str] = [
