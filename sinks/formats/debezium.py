@@ -90,7 +90,7 @@ class DebeziumFormat:
         the LSN of the change, and the members of the envelope.
         """
         us, xid = transaction.timestamp, transaction.xid
-        times = f'"ts_ms":{us // 1000},"ts_us":{us},"ts_ns":{us}000'
+        times = f'"ts_ms":{us // 1000},"ts_us":{us},"ts_ns":{us * 1000}'
         current = self._current = (
             transaction,
             f"{self.line_start}{transaction.id_prefix}",

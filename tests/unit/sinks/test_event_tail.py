@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import EventBatch, Position
 from sinks.event_tail import Tail, read_tail
-from sinks.formats import NATIVE, encode_batch
+from sinks.formats import NATIVE, Format, FormatConfig, encode_batch, make_format
 from tests.fixtures.events import (
     OTHER_SOURCE,
     SOURCE,
@@ -126,6 +126,43 @@ def test_a_non_transactional_message_has_its_position() -> None:
     assert tail.last is not None
     assert tail.last.position == Position(0x2000, -1)
     assert tail.last.comes_from(SOURCE)
+
+
+OTHER_FORMATS = [
+    make_format(FormatConfig(format="debezium")),
+    make_format(FormatConfig(format="cloudevents")),
+    make_format(FormatConfig(format="flat")),
+]
+
+
+@pytest.mark.parametrize("fmt", OTHER_FORMATS, ids=[fmt.name for fmt in OTHER_FORMATS])
+def test_every_format_tells_its_last_event(fmt: Format) -> None:
+    trap = '{"id":"00000000-0000-8200-8381-992e00000007","event_id":"x","__event_id":"y"}'
+    relation = make_relation({"id": "uuid", "doc": "json"}, key=["id"])
+    event = make_event(
+        0x3000, 7, row=("00000000-0000-8200-8381-992e00000007", trap), relation=relation
+    )
+    first, second = (
+        f"{fmt.encode(each)}\n".encode() for each in (make_event(0x2000, 1, row=("1", trap)), event)
+    )
+    for length in range(len(second) + 1):
+        tail = read_tail(
+            io.BytesIO(first + second[:length]), "events.jsonl", WINDOW, fmt.line_start.encode()
+        )
+        whole = length == len(second)
+        assert tail.end == len(first) + (length if whole else 0)
+        assert tail.last is not None
+        assert tail.last.position == (Position(0x3000, 7) if whole else Position(0x2000, 1))
+        assert tail.last.comes_from(SOURCE)
+
+
+@pytest.mark.parametrize("fmt", OTHER_FORMATS, ids=[fmt.name for fmt in OTHER_FORMATS])
+def test_a_file_in_another_format_is_refused(fmt: Format) -> None:
+    line = f"{fmt.encode(make_event())}\n".encode()
+    with pytest.raises(EnvironmentProblem, match="in the format of this sink"):
+        tail_of(line)
+    with pytest.raises(EnvironmentProblem, match="in the format of this sink"):
+        read_tail(io.BytesIO(WHOLE), "events.jsonl", WINDOW, fmt.line_start.encode())
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,12 @@ def test_a_row_of_the_snapshot_is_a_read() -> None:
     assert envelope["source"]["txId"] is None
 
 
+def test_a_time_of_zero_is_a_number() -> None:
+    transaction = Transaction(SOURCE, 7, 0x1000, 0)
+    envelope = encoded(CdcEvent(transaction, 0, 0x1000, Operation.INSERT, CUSTOMERS, ANNE, None))
+    assert (envelope["ts_ns"], envelope["source"]["ts_ns"]) == (0, 0)
+
+
 def test_a_truncate_has_no_rows_and_no_key() -> None:
     event = TruncateEvent(make_transaction(0x1000), 1, 0xFF8, CUSTOMERS, ("CASCADE",))
     envelope = encoded(event)
