@@ -9,7 +9,7 @@ from bridge.core.errors import ConfigError
 from sinks.formats import FormatConfig
 from sinks.keys import KeyStrategy
 from sinks.rabbitmq.url import Address, AmqpUrl
-from sinks.templates import Template
+from sinks.routing import Routes, RoutesSetting
 
 MIB = 1024 * 1024
 
@@ -80,6 +80,8 @@ class RabbitMqConfig(FormatConfig):
         declare: declare exchange and queue, durable, if they are missing; otherwise they are only
             looked for.
         routing_key: template of the routing key.
+        routes: rules that choose another routing key, in their order: ``{tables: [...], where:
+            condition, to: template}``; or ``package.module:function`` in Python.
         queue: a queue to declare and bind, or to look for; null for none.
         persistent: messages outlive a restart of the broker.
         key: what keeps its order when there are several connections: ``row_id``, ``table``,
@@ -102,6 +104,7 @@ class RabbitMqConfig(FormatConfig):
     exchange_type: Literal["direct", "topic", "fanout", "headers"] = "topic"
     declare: bool = True
     routing_key: str = "cdc.{table}.{operation}"
+    routes: RoutesSetting = ()
     queue: QueueConfig | None = None
     persistent: bool = True
     key: KeyStrategy = "row_id"
@@ -125,7 +128,7 @@ class RabbitMqConfig(FormatConfig):
             address = Address.parse(self.url.reveal())
         except ValueError as error:
             raise ValueError(f"url {error}") from None
-        Template(self.routing_key)
+        Routes(self.routing_key, self.routes)
         if self.tls is not None and not address.secure:
             raise ValueError("tls has settings, but the url begins with amqp://, without TLS.")
         unknown = [name for name in self.options if name not in OPTIONS]

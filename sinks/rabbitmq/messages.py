@@ -10,7 +10,7 @@ specification, https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from bridge.core.events import CdcEvent
 from sinks.message_headers import MessageHeaders
@@ -82,7 +82,7 @@ class MessageEncoder:
         publish = self._publish.get(routing_key)
         if publish is None:
             publish = self._publish_frame(routing_key)
-        pairs = self._headers(event)
+        pairs = cast(list[tuple[str, str]], self._headers(event))
         message_id = pairs[0][1]
         table = b"".join([self._field(name, value) for name, value in pairs])
         payload = b"".join(

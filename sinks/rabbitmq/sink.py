@@ -12,11 +12,11 @@ from bridge.core.retry import RetryPolicy
 from sinks.base import Feed, Progress, Rejection
 from sinks.consumer import SinkConsumer
 from sinks.formats import encode_batch, make_format
-from sinks.keys import make_key
+from sinks.keys import KeyExpression, make_key
 from sinks.rabbitmq.config import RabbitMqConfig
 from sinks.rabbitmq.messages import MAX_ROUTING_KEY_BYTES, Message, MessageEncoder
 from sinks.rabbitmq.publisher import Publisher
-from sinks.templates import Template
+from sinks.routing import Routes
 
 _SLICE = 250
 """Events that are encoded before the I/O thread gets them: both threads have something to do."""
@@ -34,12 +34,12 @@ class RabbitMqSink:
     def __init__(self, config: RabbitMqConfig) -> None:
         self._config = config
         self._format = make_format(config)
-        self._template = Template(config.routing_key)
+        self._routes = Routes(config.routing_key, config.routes)
         self._key = make_key(config.key, self._format)
+        self._without_value = _without_value(config)
         self._max_message_bytes = config.max_message_bytes
         self._was_open = False
         self._cautious = False
-        self._routing_key = self._template
         self._publisher: Publisher | None = None
         self._encoder: MessageEncoder | None = None
         self._begin()
@@ -52,7 +52,7 @@ class RabbitMqSink:
     def open(self, feed: Feed) -> Position | None:
         config = self._config
         self._begin()
-        self._routing_key = self._template.for_slot(feed.slot)
+        self._routes = Routes(config.routing_key, config.routes, slot=feed.slot)
         publisher = self._publisher = Publisher(
             config,
             name=feed.name,
@@ -151,11 +151,12 @@ class RabbitMqSink:
         i = begin
         while i < end and size > 0:
             event = batch.events[i]
-            message = self._message(event, bodies[i].encode())
-            if isinstance(message, str):
-                self._rejected.append((self._next, Rejection(event.position, message)))
+            try:
+                lane, message = self._place(event, bodies[i].encode())
+            except _Refused as refused:
+                self._rejected.append((self._next, Rejection(event.position, refused.reason)))
             else:
-                lanes[self._lane(event)].append((self._next, message))
+                lanes[lane].append((self._next, message))
                 size -= len(message.frames)
             self._open.append(event)
             self._next += 1
@@ -168,26 +169,32 @@ class RabbitMqSink:
             i = 0
         self._sent_of_first = i
 
-    def _message(self, event: CdcEvent, body: bytes) -> Message | str:
-        """Return the message of an event, or why there can be none."""
+    def _place(self, event: CdcEvent, body: bytes) -> tuple[int, Message]:
+        """Return the number of a lane, and the message for it.
+
+        Raises:
+            _Refused: there can be none.
+        """
         if len(body) > self._max_message_bytes:
-            return (
+            raise _Refused(
                 f"The message has {len(body)} bytes, and the largest that is accepted has "
                 f"{self._max_message_bytes}."
             )
-        routing_key = self._routing_key.render(event)
-        if len(routing_key) > MAX_ROUTING_KEY_BYTES // 4:  # it may be too long in UTF-8
+        lanes = self._config.connections
+        try:
+            routing_key = self._routes.target(event)
+            key = "" if lanes == 1 else self._key(event) or ""
+        except self._without_value as error:
+            raise _Refused(str(error)) from None
+        if len(routing_key) > MAX_ROUTING_KEY_BYTES // 4:  # a character has up to four bytes
             size = len(routing_key.encode())
             if size > MAX_ROUTING_KEY_BYTES:
-                return f"The routing key has {size} bytes; AMQP allows {MAX_ROUTING_KEY_BYTES}."
+                raise _Refused(
+                    f"The routing key has {size} bytes; AMQP allows {MAX_ROUTING_KEY_BYTES}."
+                )
         assert self._encoder is not None
-        return self._encoder.encode(event, body, routing_key)
-
-    def _lane(self, event: CdcEvent) -> int:
-        lanes = self._config.connections
-        if lanes == 1:
-            return 0
-        return zlib.crc32((self._key(event) or "").encode()) % lanes
+        message = self._encoder.encode(event, body, routing_key)
+        return 0 if lanes == 1 else zlib.crc32(key.encode()) % lanes, message
 
     # What has become of it
 
@@ -225,6 +232,23 @@ class RabbitMqSink:
             f"A queue behind {exchange!r} refuses the {what}.",
             remedy="It is full, or has no majority; it is tried again.",
         )
+
+
+class _Refused(Exception):
+    """The event can never be delivered; ``reason`` says why, without row values."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _without_value(config: RabbitMqConfig) -> tuple[type[Exception], ...]:
+    """Return the errors by which expressions of the configuration have no value for an event."""
+    if not config.routes and not isinstance(config.key, KeyExpression):
+        return ()
+    from bridge.expressions import EvaluationError  # its parser costs time and memory to import
+
+    return (EvaluationError,)
 
 
 class RabbitMqCdcConsumer(SinkConsumer):

@@ -1,4 +1,4 @@
-"""The sink on a real broker: what a message carries, where it goes, and what cannot be delivered."""
+"""The sink on a real broker: what a message carries, where it goes, what cannot be delivered."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sinks.base import Progress
 from sinks.rabbitmq.config import QueueConfig, RabbitMqConfig, TlsConfig
 from sinks.rabbitmq.sink import RabbitMqCdcConsumer, RabbitMqSink
 from sinks.rabbitmq.url import AmqpUrl
+from sinks.routing import Route
 from tests.fixtures.events import (
     FEED,
     TIMESTAMP,
@@ -126,6 +127,18 @@ def test_another_format_and_template_are_used(
         "{shop}.bridge.sales.größe.read",
         "{shop}.bridge.pg_logical.message.message",
     ]
+
+
+def test_routes_choose_the_routing_key_and_events_without_a_value_are_rejected(
+    rabbitmq: Broker, exchange: str, make_sink: MakeSink
+) -> None:
+    queue = rabbitmq.new_queue(exchange)
+    routes = (Route(tables=("public.users",), where="10 / new.id > 4", to="small.{table}"),)
+    batch = EventBatch([make_event(0x1000, n, row=(str(n), "x")) for n in (2, 9)])
+    nothing = EventBatch([make_event(0x2000, row=("0", "x"))])
+    progress = deliver(make_sink(routes=routes), batch, nothing)
+    assert [message.routing_key for message in queue.read()] == ["small.users", "cdc.users.insert"]
+    assert [rejection.position for rejection in progress.rejections] == [Position(0x2000, 0)]
 
 
 # Exchanges and queues
