@@ -12,7 +12,11 @@ from sinks.formats import FormatConfig
 from sinks.kafka.options import check_options
 from sinks.keys import KeyStrategy
 from sinks.routing import RoutesSetting
+from sinks.schema_registry.config import SchemaRegistryConfig
 from sinks.templates import Template
+
+OUTBOX = "outbox"
+"""The topic that stands for the topics of an outbox."""
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_000_000
 """A little less than what a broker takes by default (``message.max.bytes``, 1,048,588)."""
@@ -145,6 +149,7 @@ class KafkaConfig(FormatConfig):
         tombstones: whether a delete is followed by a message without a body, and an update of a
             key becomes a delete and an insert; null: in the format ``debezium`` only.
         headers: whether messages have headers.
+        schema_registry: Avro or JSON Schema in place of plain JSON; null for none.
         create_topics: how topics are made that do not exist; null: they are not made.
         max_message_bytes: larger messages are refused and become dead letters.
         sasl: how the sink proves who it is; null for a cluster that does not ask.
@@ -167,6 +172,7 @@ class KafkaConfig(FormatConfig):
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "lz4"
     tombstones: bool | None = None
     headers: bool = True
+    schema_registry: SchemaRegistryConfig | None = None
     create_topics: TopicCreation | None = None
     max_message_bytes: int = field(
         default=DEFAULT_MAX_MESSAGE_BYTES, metadata={"ge": 1_000, "le": 1_000_000_000}
@@ -197,4 +203,20 @@ class KafkaConfig(FormatConfig):
             raise ConfigError(
                 "transactional_id means nothing without delivery: exactly_once.",
                 remedy="Set delivery: exactly_once, or leave out transactional_id.",
+            )
+        if self.schema_registry is not None:
+            self._check_schemas(self.schema_registry)
+
+    def _check_schemas(self, registry: SchemaRegistryConfig) -> None:
+        registry.check_format(self.format)
+        if self.topic == OUTBOX:
+            raise ConfigError(
+                "An outbox's messages are sent as they are, without schemas.",
+                remedy="Leave out schema_registry.",
+            )
+        if registry.key != "text" and self.key != "row_id":
+            raise ConfigError(
+                f"Keys in {registry.key} are those of the rows, and the setting key asks for"
+                " others.",
+                remedy="Leave out key, or set schema_registry.key: text.",
             )

@@ -33,7 +33,7 @@ class Parts:
 
     Attributes:
         config: of the sink.
-        fmt: of the messages' bodies.
+        fmt: of the messages' bodies; None where they are no text.
         messages: makes messages of events.
         connection: this session's own.
         topics: seen through it.
@@ -41,7 +41,7 @@ class Parts:
     """
 
     config: KafkaConfig
-    fmt: Format
+    fmt: Format | None
     messages: MessageMaker
     connection: Connection
     topics: Topics
@@ -64,7 +64,7 @@ class Session:
 
     def write(self, batch: EventBatch) -> None:
         """Hand the batch to the producer; waits while that is full."""
-        events, bodies = batch.events, encode_batch(batch, self._format)
+        events, bodies = batch.events, self._bodies(batch)
         at = 0
         while at < len(events):
             at += self._send(events, bodies, at)
@@ -89,6 +89,11 @@ class Session:
         self._connection.close()
 
     # Sending
+
+    def _bodies(self, batch: EventBatch) -> list[str]:
+        """Return the text of each event; empty ones where messages have another form."""
+        fmt = self._format
+        return [""] * len(batch) if fmt is None else encode_batch(batch, fmt)
 
     def _send(self, events: Sequence[CdcEvent], bodies: Sequence[str], at: int) -> int:
         """Produce the messages of the next events as one run; return how many were dealt with."""

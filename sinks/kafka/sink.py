@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from confluent_kafka import KafkaException
 
 from bridge.core.errors import EnvironmentProblem, InvariantViolated
@@ -9,7 +11,7 @@ from bridge.core.events import EventBatch, Position
 from sinks.base import Feed, Progress
 from sinks.formats import Format, make_format
 from sinks.kafka.client import Connection, Settings, connection_settings
-from sinks.kafka.config import KafkaConfig
+from sinks.kafka.config import OUTBOX, KafkaConfig
 from sinks.kafka.delivery import Care
 from sinks.kafka.errors import UNKNOWN_TOPIC, problem
 from sinks.kafka.messages import MessageMaker, event_messages, safe_topic
@@ -20,8 +22,8 @@ from sinks.kafka.topics import Topics
 from sinks.kafka.transactions import TransactionalSession, transactional_id
 from sinks.routing import Routes
 
-OUTBOX = "outbox"
-"""The topic that stands for the topics of an outbox."""
+if TYPE_CHECKING:
+    from sinks.schema_registry.encoder import SchemaEncoder
 
 _INIT_TIMEOUT_S = 20.0
 
@@ -42,7 +44,9 @@ class KafkaSink:
         self._care = Care(batch_bytes=int(config.options.get("batch.size", 1_000_000)))
         self._session: Session | None = None
         self._has_been_open = False
-        _message_maker(config, self._format, "")  # says now what is wrong with the settings
+        self._schemas = _schema_encoder(config)
+        # Says now what is wrong with the settings.
+        _message_maker(config, self._format, "", self._schemas)
 
     def open(self, feed: Feed) -> Position | None:
         self.close()
@@ -57,8 +61,8 @@ class KafkaSink:
             self._check_topic(connection, topics, feed.slot)
             parts = Parts(
                 config=config,
-                fmt=self._format,
-                messages=_message_maker(config, self._format, feed.slot),
+                fmt=self._format if self._schemas is None else None,
+                messages=_message_maker(config, self._format, feed.slot, self._schemas),
                 connection=connection,
                 topics=topics,
                 care=self._care,
@@ -83,6 +87,8 @@ class KafkaSink:
         session, self._session = self._session, None
         if session is not None:
             session.close()
+        if self._schemas is not None:
+            self._schemas.close()
 
     def _open_session(self) -> Session:
         if self._session is None:
@@ -124,7 +130,17 @@ class KafkaSink:
         return held
 
 
-def _message_maker(config: KafkaConfig, fmt: Format, slot: str) -> MessageMaker:
+def _message_maker(
+    config: KafkaConfig, fmt: Format, slot: str, schemas: SchemaEncoder | None
+) -> MessageMaker:
     if config.topic == OUTBOX:
         return OutboxMessages(config.outbox, headers=config.headers)
-    return event_messages(config, fmt, slot)
+    return event_messages(config, fmt, slot, schemas)
+
+
+def _schema_encoder(config: KafkaConfig) -> SchemaEncoder | None:
+    if config.schema_registry is None:
+        return None
+    from sinks.schema_registry.encoder import SchemaEncoder  # only who has one needs its client
+
+    return SchemaEncoder(config.schema_registry, config)

@@ -17,7 +17,6 @@ from confluent_kafka import KafkaException
 
 from bridge.core.events import EventBatch, Position
 from sinks.base import Feed, Progress
-from sinks.formats import encode_batch
 from sinks.kafka.errors import problem
 from sinks.kafka.positions import PARTITION, position_body, position_key
 from sinks.kafka.session import Parts, Session
@@ -94,7 +93,7 @@ class TransactionalSession(Session):
         """Send what waits, up to the next event that is refused."""
         while self._waiting and self._refused_at is None:
             batch, at = self._waiting.popleft()
-            events, bodies = batch.events, encode_batch(batch, self._format)
+            events, bodies = batch.events, self._bodies(batch)
             while at < len(events) and self._refused_at is None:
                 if self._began is None:
                     self._begin()

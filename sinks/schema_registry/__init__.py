@@ -2,14 +2,7 @@
 
 Not to be confused with ``sinks.registry``, which knows the sinks.
 
-A sink makes one ``SchemaEncoder``; it gives the bytes of keys and values, and registers a schema
-before the first message that needs it. ``docs/sinks/kafka-schemas.md`` tells what they look like.
+A sink makes one ``encoder.SchemaEncoder``; it gives the bytes of keys and values, and registers
+a schema before the first message that needs it. ``docs/sinks/kafka-schemas.md`` tells what they
+look like.
 """
-
-from __future__ import annotations
-
-from sinks.schema_registry.config import SchemaRegistryConfig
-from sinks.schema_registry.encoder import SchemaEncoder
-from sinks.schema_registry.errors import Unencodable
-
-__all__ = ["SchemaEncoder", "SchemaRegistryConfig", "Unencodable"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bridge.core.events import ABSENT, CdcEvent, PartialRow, Texts
 from bridge.core.relation import Relation
+from sinks.formats.row_key import key_texts, message_prefix
 from sinks.schema_registry.avro_binary import NULL, SOME, encode_text
 from sinks.schema_registry.avro_columns import (
     OutOfRange,
@@ -83,7 +84,7 @@ class AvroRow:
 
 
 class AvroKey:
-    """The keys of a relation as records of the key's columns, or its name where it has no key.
+    """The keys of a relation as records of the key's columns, or a text where it has none.
 
     Args:
         relation: whose keys.
@@ -98,7 +99,7 @@ class AvroKey:
         known = [relation.columns[i] for i in relation.key]
         columns = [required_column(column, out_of_range) for column in known]
         self._encoders = [column.encode for column in columns]
-        self._name = encode_text(relation.qualified_name)
+        self._indices = relation.key
         self.schema: Schema = "string"
         if known:
             names = [avro_name(column.name) for column in known]
@@ -118,30 +119,24 @@ class AvroKey:
         Raises:
             Unencodable: a value has no place in its type.
         """
-        if not self._encoders:
-            return self._name
-        texts = key_texts(event)
-        if texts is None:
+        if not self._indices:
+            return encode_text(key_without_columns(event))
+        found = key_texts(event, self._indices)
+        if found is None:
+            return None
+        texts = [text for text in found if text is not None]
+        if len(texts) < len(found):
             return None
         return b"".join(encode(text) for encode, text in zip(self._encoders, texts, strict=True))
 
 
-def key_texts(event: CdcEvent) -> list[str] | None:
-    """Return the texts of the key's columns, after the change, or before it for a delete.
+def key_without_columns(event: CdcEvent) -> str:
+    """Return what keeps the events of a table without a key in order: its name.
 
-    Returns:
-        None where the event has no row, or does not carry its key.
+    For a logical message it is the prefix.
     """
-    new, old = event.new, event.old
-    found: list[str] = []
-    for i in event.relation.key:
-        text = new[i] if new is not None else ABSENT
-        if text is ABSENT and old is not None:
-            text = old[i]
-        if text is ABSENT or text is None:
-            return None
-        found.append(text)
-    return found
+    relation = event.relation
+    return message_prefix(event) if relation.schema is None else relation.qualified_name
 
 
 def _doc(field: str, column: str) -> dict[str, Schema]:

@@ -72,3 +72,15 @@ class SchemaRegistryConfig:
             )
         if self.key_file is not None and self.cert_file is None:
             raise ConfigError("The schema registry has a key_file, but no cert_file.")
+
+    def check_format(self, name: str) -> None:
+        """See that there are schemas for the format of a sink.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if name not in ("native", "debezium"):
+            raise ConfigError(
+                f"There are no schemas for the format {name}.",
+                remedy="Set format to native or debezium, or leave out schema_registry.",
+            )

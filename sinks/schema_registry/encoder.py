@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from bridge.core.errors import ConfigError, EnvironmentProblem
+from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import CdcEvent
 from bridge.core.relation import Relation
 from sinks.formats import Format, FormatConfig, make_format
@@ -72,11 +72,7 @@ class SchemaEncoder:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        if settings.format not in ("native", "debezium"):
-            raise ConfigError(
-                f"There are no schemas for the format {settings.format}.",
-                remedy="Set format to native or debezium, or leave out schema_registry.",
-            )
+        config.check_format(settings.format)
         self._config = config
         self._settings = settings
         self._format = make_format(settings)

@@ -14,7 +14,8 @@ from typing import Any
 from bridge.core.events import CdcEvent
 from bridge.core.relation import Column, Relation
 from bridge.core.values import Form, to_json
-from sinks.schema_registry.avro_rows import key_texts
+from sinks.formats.row_key import key_texts
+from sinks.schema_registry.avro_rows import key_without_columns
 
 Schema = dict[str, Any]
 
@@ -100,17 +101,20 @@ def json_key(relation: Relation) -> Callable[[CdcEvent], bytes | None]:
     It gives None for an event without a row, or without its key.
     """
     if not relation.key:
-        name = encode_basestring(relation.qualified_name).encode()
-        return lambda event: name
+        return lambda event: encode_basestring(key_without_columns(event)).encode()
     columns = [relation.columns[i] for i in relation.key]
     members = [(f"{encode_basestring(c.name)}:", to_json(c.form)) for c in columns]
 
     def key(event: CdcEvent) -> bytes | None:
-        texts = key_texts(event)
-        if texts is None:
+        texts = key_texts(event, relation.key)
+        if texts is None or None in texts:
             return None
-        pairs = zip(members, texts, strict=True)
-        return f"{{{','.join(begin + value(text) for (begin, value), text in pairs)}}}".encode()
+        found = [
+            begin + value(text)
+            for (begin, value), text in zip(members, texts, strict=True)
+            if text is not None
+        ]
+        return f"{{{','.join(found)}}}".encode()
 
     return key
 

@@ -15,7 +15,9 @@ from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.events import ABSENT, Operation, PartialRow
 from bridge.core.relation import Relation
 from sinks.formats import FormatConfig
-from sinks.schema_registry import SchemaEncoder, SchemaRegistryConfig, Unencodable
+from sinks.schema_registry.config import SchemaRegistryConfig
+from sinks.schema_registry.encoder import SchemaEncoder
+from sinks.schema_registry.errors import Unencodable
 from tests.fixtures.events import make_event, make_message, make_relation
 from tests.fixtures.schema_registry.official_client import OfficialClient
 from tests.fixtures.schema_registry.server import RegistryApi, SchemaRegistry

@@ -24,7 +24,9 @@ from bridge.core.arrays import parse_array
 from bridge.core.events import ABSENT, Texts
 from bridge.core.relation import Column, Relation
 from sinks.formats import FormatConfig
-from sinks.schema_registry import SchemaEncoder, SchemaRegistryConfig, Unencodable
+from sinks.schema_registry.config import SchemaRegistryConfig
+from sinks.schema_registry.encoder import SchemaEncoder
+from sinks.schema_registry.errors import Unencodable
 from tests.fixtures.databases import fresh_database
 from tests.fixtures.schema_registry.server import RegistryApi
 from tests.fixtures.server_sources import PostgresServer
