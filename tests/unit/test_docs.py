@@ -30,6 +30,8 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _INLINE_COMMAND = re.compile(r"`((?:pgbridge|make) [^`]+)`")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)\}")
+_VALUES = {"HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+"""Of variables in examples that stand for something else than a connection string."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def test_a_configuration_in_the_documentation_is_valid(example: Example, tmp_pat
         text += "\nsinks: [{type: stdout}]\n"
     file = tmp_path / "pgbridge.yaml"
     file.write_text(text, encoding="utf-8")
-    load_config(file, environ=dict.fromkeys(_VARIABLE.findall(text), "host=localhost"))
+    variables = {name: _VALUES.get(name, "host=localhost") for name in _VARIABLE.findall(text)}
+    load_config(file, environ=variables)
 
 
 @pytest.mark.parametrize("example", examples_in("json"))
