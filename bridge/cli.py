@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "doctor": "check the server; each finding has its fix",
     "run": "stream changes to the sinks until told to stop",
     "status": "show where the slot, the sinks and dead letters stand",
+    "sinks": "list, pause or resume sinks",
     "slots": "list, create, drop, advance or clean up slots",
     "config": "check, describe or show the configuration",
     "dlq": "list, show, replay or purge dead letters",

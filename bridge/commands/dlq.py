@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.commands.output import iso_time, note, print_json, print_table, printable, progress
 from bridge.commands.parsing import add_verb, add_verbs_below
+from bridge.commands.settings import configured_sink
 from bridge.core.errors import EXIT_OK, EXIT_RUNTIME, ConfigError
 
 if TYPE_CHECKING:
     from bridge.commands.parsing import Subparsers
-    from bridge.config import Config, SinkConfig
+    from bridge.config import Config
     from bridge.runtime.dead_letters import DeadLetter, DeadLetterStore
 
 _FLUSH_S = 60.0
@@ -136,6 +137,7 @@ def _existing(letters: DeadLetterStore, letter_id: int) -> DeadLetter:
 def _replay(args: Namespace) -> int:
     from bridge.commands.settings import load_settings
     from bridge.runtime.replay import Replay, Replayed
+    from bridge.selecting import make_selection
     from sinks.registry import sink_class
 
     config = load_settings(args)
@@ -145,11 +147,12 @@ def _replay(args: Namespace) -> int:
         named = {_existing(letters, letter_id).sink for letter_id in args.id}
         names = sorted(named or letters.count())
         for name in names if args.sink is None else [args.sink]:
-            sink = _configured(config, name)
+            sink = configured_sink(config, name)
             replay = Replay(
                 name=name,
                 slot=config.source.slot,
                 sink=sink_class(sink.type)(sink.settings),
+                selection=make_selection(sink),
                 letters=letters,
                 flush_s=_FLUSH_S,
                 clock=time.time,
@@ -159,21 +162,14 @@ def _replay(args: Namespace) -> int:
                 done = replay.run(only, advance)
             total.accepted += done.accepted
             total.refused += done.refused
+            total.left_out += done.left_out
     if args.json:
         print_json(asdict(total))
     else:
         note(f"{total.accepted} replayed, {total.refused} refused again.")
+        if total.left_out:
+            note(f"{total.left_out} still wait: the filter of their sink leaves them out now.")
     return EXIT_RUNTIME if total.refused else EXIT_OK
-
-
-def _configured(config: Config, name: str) -> SinkConfig:
-    for sink in config.sinks:
-        if sink.name == name:
-            return sink
-    names = ", ".join(sink.name for sink in config.sinks)
-    raise ConfigError(
-        f"No sink is called {name!r} in the configuration.", remedy=f"It has: {names}."
-    )
 
 
 def _purge(args: Namespace) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bridge import log
 from bridge.commands.parsing import DEFAULT_CONFIG
-from bridge.config import Config, load_config, secrets_of
+from bridge.config import Config, SinkConfig, load_config, secrets_of
+from bridge.core.errors import ConfigError
 
 
 def load_settings(args: Namespace) -> Config:
@@ -35,3 +36,18 @@ def config_path(args: Namespace) -> Path | None:
     if args.config is None and "PGBRIDGE_SOURCE__DSN" in os.environ:
         return Path(DEFAULT_CONFIG) if Path(DEFAULT_CONFIG).exists() else None
     return Path(args.config or DEFAULT_CONFIG)
+
+
+def configured_sink(config: Config, name: str) -> SinkConfig:
+    """Return the settings of a sink.
+
+    Raises:
+        ConfigError: there is no sink with this name.
+    """
+    for sink in config.sinks:
+        if sink.name == name:
+            return sink
+    names = ", ".join(sink.name for sink in config.sinks)
+    raise ConfigError(
+        f"No sink is called {name!r} in the configuration.", remedy=f"It has: {names}."
+    )

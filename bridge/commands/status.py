@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bridge.commands.output import print_json, print_table
 from bridge.commands.parsing import add_verb
+from bridge.commands.sinks import print_sinks, sink_states
 from bridge.core.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -34,10 +36,7 @@ def _status(args: Namespace) -> int:
         rows = [(name.replace("_", " "), value) for name, value in slot.items()]
         print_table(("slot", slot["name"]), rows[1:])
     print()
-    print_table(
-        ("sink", "position", "dead letters"),
-        [(sink["name"], sink["position"], sink["dead_letters"]) for sink in found["sinks"]],
-    )
+    print_sinks(found["sinks"])
     return EXIT_OK
 
 
@@ -64,27 +63,13 @@ def _slot(config: Config) -> dict[str, Any] | None:
 def _state(config: Config) -> dict[str, Any]:
     from bridge.core.errors import EnvironmentProblem
     from bridge.core.lsn import format_lsn
-    from bridge.runtime.dead_letters import DeadLetterStore
     from bridge.runtime.state import StateStore
 
-    try:
-        store = StateStore(config.state.dir, exclusive=False)
-    except EnvironmentProblem:
-        checkpoint, parked = None, dict[str, int]()
-    else:
-        with store:
-            checkpoint = store.load_checkpoint(config.source.slot)
-            parked = DeadLetterStore(store.file).count()
-    positions = {} if checkpoint is None else checkpoint.positions
+    checkpoint = None
+    with suppress(EnvironmentProblem), StateStore(config.state.dir, exclusive=False) as store:
+        checkpoint = store.load_checkpoint(config.source.slot)
     return {
         "phase": None if checkpoint is None else checkpoint.phase.value,
         "checkpoint": None if checkpoint is None else format_lsn(checkpoint.confirmed),
-        "sinks": [
-            {
-                "name": sink.name,
-                "position": str(positions[sink.name]) if sink.name in positions else None,
-                "dead_letters": parked.get(sink.name, 0),
-            }
-            for sink in config.sinks
-        ],
+        "sinks": sink_states(config),
     }

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from bridge.core.errors import Transient
 from bridge.core.events import CdcEvent, EventBatch
+from bridge.core.selection import Selection
 from bridge.runtime.dead_letters import DeadLetter, DeadLetterStore
 from sinks.base import Feed, Sink
 
@@ -22,10 +23,12 @@ class Replayed:
     Attributes:
         accepted: held durably by the sink now.
         refused: refused again; they wait with the new reason.
+        left_out: not what the sink gets any more; they wait as before.
     """
 
     accepted: int = 0
     refused: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class Replay:
         letters: where the entries are.
         flush_s: how long the sink may take for one batch, in seconds.
         clock: seconds since the Unix epoch.
+        selection: what the sink gets, applied to the events as they were parked; None for all.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Replay:
     letters: DeadLetterStore
     flush_s: float
     clock: Callable[[], float]
+    selection: Selection | None = None
 
     def run(
         self, only: Collection[int] | None = None, advance: Callable[[int], None] | None = None
@@ -85,6 +90,13 @@ class Replay:
 
     def _write(self, batch: list[tuple[DeadLetter, CdcEvent]], total: Replayed) -> None:
         events = EventBatch([event for _, event in batch], (), sum(e.size_bytes for e, _ in batch))
+        if self.selection is not None:
+            events = self.selection.apply(events)
+            selected = {event.position for event in events.events}
+            total.left_out += sum(event.position not in selected for _, event in batch)
+            batch = [(letter, event) for letter, event in batch if event.position in selected]
+            if not batch:
+                return
         self.sink.write(events)
         progress = self.sink.flush(self.flush_s)
         refused = {rejection.position: rejection.reason for rejection in progress.rejections}

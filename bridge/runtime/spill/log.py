@@ -52,7 +52,8 @@ class Spill:
     Args:
         directory: for the segments; made if need be, readable by its owner only.
         limit_bytes: on disk, beyond which the spill is full.
-        memory: bounds of what was taken and not released, and of what is kept to be taken.
+        memory: bounds of what was taken and not released, and likewise of what is kept to be
+            taken.
         delivered: position up to which what is found on disk is not needed any more.
         forget: called when the positions of the batches start over, before those of the old
             history are deleted.
@@ -166,7 +167,7 @@ class Spill:
                 self._waiting_events += len(batch)
                 self._waiting_bytes += end.offset - begin.offset
                 caught_up = bool(self._kept) or self._read_at == begin
-                if caught_up and not self._memory_full():
+                if caught_up and not self._kept_enough():
                     self._kept.append((begin, end, batch))
                     self._kept_events += len(batch)
                     self._kept_bytes += batch.size_bytes
@@ -208,7 +209,7 @@ class Spill:
             if self.empty and timeout_s > 0:
                 self._changed.wait(timeout_s)
         found: list[EventBatch] = []
-        while not self.empty and not self._memory_full():
+        while not self.empty and not self._taken_enough():
             taken = self._next()
             if taken is None:
                 break
@@ -244,12 +245,13 @@ class Spill:
 
     # Inside
 
-    def _memory_full(self) -> bool:
+    def _taken_enough(self) -> bool:
         memory = self._memory
-        return (
-            self._taken_events + self._kept_events >= memory.max_events
-            or self._taken_bytes + self._kept_bytes >= memory.max_bytes
-        )
+        return self._taken_events >= memory.max_events or self._taken_bytes >= memory.max_bytes
+
+    def _kept_enough(self) -> bool:
+        memory = self._memory
+        return self._kept_events >= memory.max_events or self._kept_bytes >= memory.max_bytes
 
     def _next(self) -> _Taken | None:
         """Return the batch at the reading place; None if it has to wait."""

@@ -87,7 +87,7 @@ def test_an_entry_that_does_not_exist_is_named(run: Run, three_parked: Path) -> 
 def test_replay_writes_in_order_with_the_old_ids_and_marks(run: Run, three_parked: Path) -> None:
     outcome = run("dlq", "replay", "--json")
     assert outcome.code == 0
-    assert json.loads(outcome.out) == {"accepted": 3, "refused": 0}
+    assert json.loads(outcome.out) == {"accepted": 3, "refused": 0, "left_out": 0}
     assert written(three_parked) == ["name 10", "name 20", "name 30"]
     first = json.loads((three_parked / "events.jsonl").read_text().splitlines()[0])
     assert first["event_id"] == make_event(0x10).event_id
