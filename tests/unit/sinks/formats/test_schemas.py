@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,21 @@ def test_an_event_that_is_wrong_is_not_valid(name: str, path: tuple[str, ...], v
         at = at[step]
     at[path[-1]] = value
     assert problems(name, event)
+
+
+def documented() -> dict[str, Any]:
+    """Return the events in docs/formats.md, by format."""
+    page = (SCHEMAS.parent / "formats.md").read_text("utf-8")
+    found = {}
+    for section in page.split("\n## ")[1:]:
+        name, _, text = section.partition("\n")
+        for block in re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S):
+            found[name] = json.loads(block)
+    return found
+
+
+def test_the_documented_events_are_valid() -> None:
+    events_by_format = documented()
+    assert events_by_format.keys() == set(FORMATS) - {"native"}
+    for name, event in events_by_format.items():
+        assert problems(name, event) == [], name
