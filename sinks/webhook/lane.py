@@ -45,7 +45,7 @@ class Lane:
         self._bytes = 0
         self._rejections: deque[tuple[int, Rejection]] = deque()
         self._changed = Condition()
-        self._due = 0.0
+        self._arrivals: deque[tuple[int, float]] = deque()  # last number of a put, and its time
         self._hurry = False
         self._closed = False
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -70,8 +70,8 @@ class Lane:
     def put(self, items: Sequence[Item]) -> None:
         """Add events, to be delivered after those that are there."""
         with self._changed:
-            if not self._queue and self._batch is not None:
-                self._due = time.monotonic() + self._batch.max_delay_ms / 1000
+            if self._batch is not None:
+                self._arrivals.append((items[-1][0], time.monotonic()))
             self._queue.extend(items)
             self._bytes += sum([len(text) for _, _, text in items])
             self._hurry = False
@@ -135,7 +135,8 @@ class Lane:
             or self._bytes >= batch.max_bytes
         ):
             return 0.0
-        return self._due - time.monotonic()
+        _, arrived = self._arrivals[0]
+        return arrived + batch.max_delay_ms / 1000 - time.monotonic()
 
     def _take(self) -> list[Item]:
         queue, batch = self._queue, self._batch
@@ -163,6 +164,7 @@ class Lane:
             popleft = self._queue.popleft
             for _ in range(count):
                 self._bytes -= len(popleft()[2])
-            if self._batch is not None:
-                self._due = time.monotonic() + self._batch.max_delay_ms / 1000
+            arrivals, oldest = self._arrivals, self.oldest
+            while arrivals and (oldest is None or arrivals[0][0] < oldest):
+                arrivals.popleft()
         self._progressed()

@@ -12,6 +12,7 @@ from bridge.core.events import CdcEvent, EventBatch, Operation, Position
 from sinks.base import Feed, Progress
 from sinks.consumer import SinkConsumer
 from sinks.formats import encode_batch, make_format
+from sinks.key_change import split_key_change
 from sinks.keys import make_key
 from sinks.webhook.breaker import CircuitBreaker
 from sinks.webhook.config import WebhookConfig
@@ -149,7 +150,7 @@ class WebhookSink:
 
         for item in items:
             event = item[1]
-            if _has_several_keys(event):
+            if self._has_several_keys(event):
                 hand_out()
                 self._wait_until_all_lanes_are_empty()
                 self._lanes[0].put([item])
@@ -158,6 +159,15 @@ class WebhookSink:
                 text = key(event)
                 shares[zlib.crc32(text.encode()) % count if text else 0].append(item)
         hand_out()
+
+    def _has_several_keys(self, event: CdcEvent) -> bool:
+        """Whether it must not overtake events of other keys, nor be overtaken by them."""
+        if event.operation is Operation.TRUNCATE:
+            return self._config.key != "table"
+        if event.operation is not Operation.UPDATE or event.old is None:
+            return False
+        parts = split_key_change(event)
+        return parts is not None and self._key(parts[0]) != self._key(parts[1])
 
     def _wait_until_all_lanes_are_empty(self) -> None:
         for lane in self._lanes:
@@ -213,18 +223,6 @@ class WebhookSink:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
-
-
-def _has_several_keys(event: CdcEvent) -> bool:
-    """Whether the event must not overtake events of other keys, nor be overtaken by them."""
-    match event.operation:
-        case Operation.UPDATE:
-            # An old row is sent when the key has changed, or always (REPLICA IDENTITY FULL).
-            old = event.old
-            return old is not None and event.relation.row_id(old) != event.row_id
-        case Operation.TRUNCATE:
-            return True
-    return False
 
 
 class WebhookCdcConsumer(SinkConsumer):

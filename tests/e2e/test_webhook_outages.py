@@ -273,6 +273,33 @@ def test_a_receiver_that_is_away_for_a_large_transaction_costs_no_memory(
         assert "terminating walsender" not in server.log_path.read_text()
 
 
+def test_a_bridge_can_be_stopped_while_its_receiver_is_away(
+    private_server: PrivateServerFactory, make_bridge: MakeBridge
+) -> None:
+    rows = 50_000  # more than the sink and the queue in front of it hold
+    server = private_server()
+    with (
+        psycopg.connect(server.dsn(), autocommit=True) as connection,
+        WebhookReceiver() as receiver,
+    ):
+        create_table(connection)
+        receiver.always(SILENCE)
+        bridge = make_bridge(
+            server.dsn(),
+            sinks=[hook(receiver, batch={"max_events": 500}, timeout_seconds=3600)],
+            shutdown={"drain_seconds": 1},
+        ).start()
+        bridge.wait_until_logged("stream_started")
+        insert_many(connection, 1, rows)
+        bridge.until(lambda: len(receiver.requests) == 4, "a request in every lane")
+        assert bridge.terminate(timeout=10) == 0
+        assert bridge.logged("stopped")[0]["drained"] is False
+        receiver.accept_everything()
+        bridge.start()
+        wait_until_confirmed(connection, timeout=CATCH_UP_S)
+        assert sorted(set(keys(receiver.kept()))) == [*range(1, rows + 1)]
+
+
 def test_an_account_that_is_not_accepted_stops_the_bridge_and_loses_nothing(
     private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:
