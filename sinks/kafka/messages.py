@@ -79,7 +79,7 @@ class EventMessages:
         self._topic = topic
         self._key = key
         self._format = fmt
-        self._headers = MessageHeaders() if headers else None
+        self._headers = MessageHeaders(for_routing=False) if headers else None
         self._tombstones = tombstones
         self._schemas = schemas
         self._encoded = self._as_text if schemas is None else self._under_schemas

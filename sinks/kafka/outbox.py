@@ -24,7 +24,7 @@ class OutboxMessages:
         self._topic = (before, after) if "{aggregate_type}" in config.topic else (before, None)
         self._columns = (config.aggregate_type, config.aggregate_id, config.payload, config.id)
         self._event_type = config.event_type
-        self._headers = MessageHeaders() if headers else None
+        self._headers = MessageHeaders(for_routing=False) if headers else None
         self._places: dict[Relation, tuple[int, ...]] = {}
 
     def __call__(self, event: CdcEvent, body: str) -> Sequence[Message]:

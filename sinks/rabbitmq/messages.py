@@ -73,7 +73,7 @@ class MessageEncoder:
         self._delivery_mode = _PERSISTENT if persistent else _TRANSIENT
         self._app_id = _short(app_id)
         self._piece = frame_max - FRAME_OVERHEAD
-        self._headers = MessageHeaders()
+        self._headers = MessageHeaders(for_routing=True)
         self._publish: dict[str, bytes] = {}
         self._names: dict[str, bytes] = {}
 

@@ -13,7 +13,7 @@ PERSONS = make_relation({"id": "int8", "name": "text"}, key=["id"], table="perso
 
 def test_an_event_has_all_of_them() -> None:
     event = make_event(0x16B374D848, 3)
-    assert dict(MessageHeaders()(event)) == {
+    assert dict(MessageHeaders(for_routing=True)(event)) == {
         "event_id": event.event_id,
         "position": "16/B374D848:3",
         "traceparent": f"00-{event.event_id.replace('-', '')[:24]}00000000-0000000100000003-00",
@@ -25,16 +25,22 @@ def test_an_event_has_all_of_them() -> None:
     }
 
 
+def test_where_nobody_routes_by_them_the_table_is_left_to_the_body() -> None:
+    headers = dict(MessageHeaders(for_routing=False)(make_event(0x1000)))
+    names = {"event_id", "position", "traceparent", "transaction_id", "schema_version"}
+    assert headers.keys() == names
+
+
 def test_a_message_outside_transactions_has_those_that_apply() -> None:
     event = make_message(0x1000)
-    headers = dict(MessageHeaders()(event))
+    headers = dict(MessageHeaders(for_routing=True)(event))
     assert headers.keys() == {"event_id", "position", "traceparent", "operation"}
     assert headers["position"] == "0/1000:-1"
     assert headers["event_id"] == event.event_id
 
 
 def test_events_that_follow_each_other_do_not_mix() -> None:
-    headers = MessageHeaders()
+    headers = MessageHeaders(for_routing=True)
     events = [
         make_event(0x1000, 0),
         make_event(0x1000, 1, old=("1", None), operation=Operation.DELETE),
@@ -56,7 +62,7 @@ def test_events_that_follow_each_other_do_not_mix() -> None:
 
 
 def test_a_trace_is_a_transaction_and_its_parts_are_events() -> None:
-    headers = MessageHeaders()
+    headers = MessageHeaders(for_routing=True)
     one, two, other = (
         dict(headers(make_event(*position)))["traceparent"].split("-")
         for position in ((0x1000, 0), (0x1000, 1), (0x2000, 0))
