@@ -28,6 +28,7 @@ from tests.contract.targets_rabbitmq import (
     SeveralConnectionsTarget,
     StreamTarget,
 )
+from tests.contract.targets_schemas import KafkaAvroTarget
 from tests.contract.targets_webhook import WebhookBatchTarget, WebhookTarget
 from tests.fixtures.events import make_event
 from tests.fixtures.faults import FaultySink
@@ -93,6 +94,7 @@ TARGETS = [
     pytest.param(WebhookBatchTarget, id="webhook-batch"),
     pytest.param(KafkaTarget, id="kafka"),
     pytest.param(ExactlyOnceKafkaTarget, id="kafka-exactly-once"),
+    pytest.param(KafkaAvroTarget, id="kafka-avro"),
     pytest.param(RabbitMqTarget, id="rabbitmq"),
     pytest.param(QuorumTarget, id="rabbitmq-quorum"),
     pytest.param(StreamTarget, id="rabbitmq-stream"),
