@@ -33,9 +33,7 @@ def _filter(sink: SinkConfig) -> Filter | None:
     wanted = sink.filter
     conditions: list[Condition] = []
     if wanted.where is not None:
-        from bridge.expressions import compile_condition  # its parser is imported on use
-
-        conditions.append(compile_condition(wanted.where))
+        conditions.append(_named(sink, wanted.where))
     if wanted.function is not None:
         conditions.append(_guarded(sink, wanted.function))
     if wanted.tables is None and wanted.operations is None and not conditions:
@@ -72,6 +70,24 @@ def _shape(sink: SinkConfig) -> Shape | None:
 
 def _pattern(text: str) -> TablePattern:
     return TablePattern.parse(text, setting="sinks")
+
+
+def _named(sink: SinkConfig, where: str) -> Condition:
+    """Return the condition with errors that say whose it is: that of a table without the column."""
+    from bridge.expressions import compile_condition  # its parser is imported on use
+
+    holds = compile_condition(where)
+
+    def condition(event: CdcEvent) -> bool | None:
+        try:
+            return holds(event)
+        except ConfigError as error:
+            raise ConfigError(
+                f"The filter of sink {sink.name!r} cannot be used: {error.message}",
+                remedy="Let filter.tables name the tables that where is about.",
+            ) from error
+
+    return condition
 
 
 def _guarded(sink: SinkConfig, name: str) -> Condition:

@@ -122,7 +122,7 @@ class Inlet:
                 and until.ordinal != NON_TRANSACTIONAL  # a transaction may begin where it ends
                 and self._goes_on(0)
             ):
-                self._store([])
+                self._end_gap([])
 
     def _take_in(self, batches: Sequence[EventBatch]) -> None:
         """Append what there is room for; return when it is durable, or noted as missed."""
@@ -134,9 +134,8 @@ class Inlet:
             rest = batch if self._spill.last is None else batch.after(self._spill.last)
             if self._in_gap:
                 rest = self._skip(rest)
-                if not rest.events:
-                    continue
-                self._store([rest])
+                if rest.events:
+                    self._end_gap([rest])
             elif self._spill.has_room_for(size + rest.size_bytes):
                 if rest.events:
                     stored.append(rest)
@@ -167,21 +166,26 @@ class Inlet:
         return room and self._may_go_on()
 
     def _store(self, batches: Sequence[EventBatch]) -> None:
-        """Append batches, behind the message of a gap if one is open."""
-        ends_gap = self._in_gap
-        message = self._message() if ends_gap else None
-        records = _records(batches if message is None else [message, *batches])
-        if not records:
-            return
-        try:
-            self._spill.append(records)
-        except OSError as error:
-            self._miss(records[-1].last, f"its disk reports: {error.strerror}")
-            return
-        if ends_gap:
+        if batches and self._append(batches):
+            self._spill.publish()
+
+    def _end_gap(self, batches: Sequence[EventBatch]) -> None:
+        """Append the message and what comes behind the gap."""
+        message = self._message()
+        if self._append(batches if message is None else [message, *batches]):
             self._gap.end()
             self._in_gap = False
-        self._spill.publish()
+            self._spill.publish()
+
+    def _append(self, batches: Sequence[EventBatch]) -> bool:
+        records = _records(batches)
+        try:
+            if records:
+                self._spill.append(records)
+        except OSError as error:
+            self._miss(records[-1].last, f"its disk reports: {error.strerror}")
+            return False
+        return True
 
     def _miss(self, until: Position, why: str) -> None:
         if not self._in_gap:
