@@ -22,15 +22,17 @@ MESSAGE_SUBJECT: Final = "pg_logical.message"
 
 
 @lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
-    """Return a time in seconds since 1970 as RFC 3339 has it, open for the fraction."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()[:19]
+def _second(server_name: str, database: str, seconds: int) -> str:
+    """Return what the events of a database have in common in a second, open for its fraction.
 
-
-@lru_cache(maxsize=16)
-def _path(server_name: str, database: str) -> str:
-    """Return the ``source`` of the events of a database, a path."""
-    return f"/{quote(server_name, safe='')}/{quote(database, safe='')}"
+    Args:
+        server_name: first part of ``source``.
+        database: second part.
+        seconds: since 1970.
+    """
+    source = f"/{quote(server_name, safe='')}/{quote(database, safe='')}"
+    time = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()[:19]
+    return f'","source":"{source}","datacontenttype":"application/json","time":"{time}'
 
 
 class CloudEventsFormat:
@@ -59,15 +61,13 @@ class CloudEventsFormat:
         There are two pieces: what stands before the ordinal of the event's id, and what follows up
         to the ordinal of its position.
         """
-        source = _path(self._server_name, transaction.source.database)
         seconds, fraction = divmod(transaction.timestamp, 1_000_000)
-        time = f"{_second(seconds)}.{fraction:06}Z"
+        second = _second(self._server_name, transaction.source.database, seconds)
         xid = "" if transaction.xid is None else f'"transactionid":"{transaction.xid}",'
         current = self._current = (
             transaction,
             f"{self.line_start}{transaction.id_prefix}",
-            f'","source":"{source}","time":"{time}","datacontenttype":"application/json",'
-            f'{xid}"position":"{format_lsn(transaction.commit_lsn)}:',
+            f'{second}.{fraction:06}Z",{xid}"position":"{format_lsn(transaction.commit_lsn)}:',
         )
         return current
 

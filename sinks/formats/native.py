@@ -23,8 +23,14 @@ def _generate(relation: Relation) -> Encoder:
     For a table ``public.t (id int8, name text)`` with the key ``id`` the source is::
 
         def encode(event):
-            row = event.new
-            if type(row) is not tuple or event.old is not None:
+            row, old = event.new, event.old
+            if type(row) is not tuple:
+                return encode_any(event)
+            if old is None:
+                before = "null"
+            elif type(old) is tuple and not json_nulls(old):
+                before = f"{{{members(old)}}}"
+            else:
                 return encode_any(event)
             v0, v1 = row
             return f'{{"type":"cdc_event",{event.transaction.json}{event.ordinal:08x}",...'
@@ -34,7 +40,13 @@ def _generate(relation: Relation) -> Encoder:
     columns = relation.columns
     if not columns:
         return encode_any
-    names = rows.names | {"encode_any": encode_any, "tuple": tuple, "type": type}
+    names = rows.names | {
+        "encode_any": encode_any,
+        "json_nulls": rows.json_nulls,
+        "members": rows.complete,
+        "tuple": tuple,
+        "type": type,
+    }
     documents = " or ".join(
         f'v{i} and v{i}.strip() == "null"'
         for i, c in enumerate(columns)
@@ -45,8 +57,14 @@ def _generate(relation: Relation) -> Encoder:
     source = "\n".join(
         [
             "def encode(event):",
-            "    row = event.new",
-            "    if type(row) is not tuple or event.old is not None:",
+            "    row, old = event.new, event.old",
+            "    if type(row) is not tuple:",
+            "        return encode_any(event)",
+            "    if old is None:",
+            "        before = 'null'",
+            "    elif type(old) is tuple and not json_nulls(old):",
+            """        before = f"{{{members(old)}}}" """,
+            "    else:",
             "        return encode_any(event)",
             f"    {''.join(f'v{i}, ' for i in range(len(columns)))} = row",
             f"    if {documents}:\n        return encode_any(event)" if documents else "",
@@ -59,7 +77,7 @@ def _generate(relation: Relation) -> Encoder:
             """        f'"ordinal":{event.ordinal},"lsn":{event.lsn},"row_id":'""",
             f"        f'{_row_id(relation)}'",
             f"        f',\"new_values\":{{{{{rows.source}}}}},'",
-            "        " + repr('"old_values":null,"unchanged":[]}'),
+            """        f'"old_values":{before},"unchanged":[]}}'""",
             "    )",
         ]
     )

@@ -44,8 +44,8 @@ def test_an_insert_in_full() -> None:
     event = make_event(0x16B374D848, 3, row=("7", "Ada"))
     assert CLOUDEVENTS.encode(event) == (
         '{"specversion":"1.0","id":"00000016-b374-8d84-a381-992e00000003",'
-        '"source":"/orders%20db/shop","time":"2023-11-14T22:13:20.000000Z",'
-        '"datacontenttype":"application/json","transactionid":"767223",'
+        '"source":"/orders%20db/shop","datacontenttype":"application/json",'
+        '"time":"2023-11-14T22:13:20.000000Z","transactionid":"767223",'
         '"position":"16/B374D848:3","lsn":"97500059712","partitionkey":"7",'
         '"type":"pgbridge.insert","operation":"Insert","subject":"public.users",'
         '"dbschema":"public","dbtable":"users",'
