@@ -11,7 +11,7 @@ import pytest
 from bridge.core.errors import DeliveryGivenUp, EnvironmentProblem
 from bridge.core.retry import RetryPolicy
 from sinks.base import Rejection
-from sinks.webhook import BatchConfig, WebhookCdcConsumer, WebhookConfig
+from sinks.webhook import BatchConfig, BreakerConfig, WebhookCdcConsumer, WebhookConfig
 from sinks.webhook.url import Url
 from tests.fixtures.events import FEED, as_json, positions, whole_transaction
 from tests.fixtures.waiting import eventually
@@ -144,6 +144,25 @@ def test_the_pause_that_a_receiver_asks_for_has_a_limit(
     sink = make_sink(max_retry_after_seconds=0.1)
     sink.write(BATCH)
     assert sink.flush(10).durable == BATCH.last
+
+
+def test_a_receiver_that_fails_for_everybody_is_left_alone(
+    receiver: WebhookReceiver, make_sink: MakeSink
+) -> None:
+    receiver.always(Reply(503))
+    pause_s, lanes, failures = 0.3, 8, 5
+    breaker = BreakerConfig(failures=failures, pause_ms=int(pause_s * 1000))
+    retry = RetryPolicy(initial_delay_ms=1, max_delay_ms=1)
+    sink = make_sink(lanes=lanes, circuit_breaker=breaker, retry=retry)
+    begin = time.monotonic()
+    sink.write(whole_transaction(0x1000, 100))
+    eventually(lambda: receiver.count(503) >= 15, message="the pauses of the breaker")
+    pauses = (time.monotonic() - begin) / pause_s
+    print(f"{receiver.count(503)} requests in {pauses:.1f} pauses")
+    # Those that open it, those of the other lanes that are under way, and one after each pause.
+    assert receiver.count(503) <= failures + lanes - 1 + pauses + 1
+    receiver.accept_everything()
+    assert sink.flush(10).durable == whole_transaction(0x1000, 100).last
 
 
 def test_a_receiver_that_does_not_recover_is_given_up(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from bridge.core.retry import RetryPolicy
 from sinks.webhook import TlsConfig, addresses
 from tests.fixtures.certificates import Authority, server_context
 from tests.fixtures.delivered import without_repeats
-from tests.fixtures.events import as_json, whole_transaction
+from tests.fixtures.events import as_json, make_batch, whole_transaction
 from tests.fixtures.waiting import eventually
 from tests.fixtures.webhook_receiver import (
     LORIS,
@@ -110,6 +112,31 @@ def test_an_answer_without_end_is_cut_off(receiver: WebhookReceiver, make_sink: 
     sink.write(BATCH)
     assert sink.flush(20).durable == BATCH.last
     assert receiver.connections == len(BATCH)
+
+
+def test_an_answer_that_comes_before_the_body_was_sent_counts(make_sink: MakeSink) -> None:
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1000)  # and leave the rest of the body where it is
+                        connection.sendall(refusal)
+
+        threading.Thread(target=refuse, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        sink = make_sink(url=url, lanes=1, retry=RetryPolicy(max_retries=20))
+        large = make_batch((0x1000, 0), names=["x" * 20_000_000])
+        sink.write(large)
+        progress = sink.flush(20)
+        assert [rejection.reason for rejection in progress.rejections] == [
+            "The receiver refused it with status 413."
+        ]
+        assert progress.durable == large.last
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_closing_does_not_wait_for_a_receiver(

@@ -41,6 +41,17 @@ def test_each_event_is_a_request_of_its_own(receiver: WebhookReceiver, make_sink
     assert receiver.connections == 1
 
 
+def test_the_format_tells_the_kind_of_the_body(
+    receiver: WebhookReceiver, make_sink: MakeSink
+) -> None:
+    sink = make_sink(format="cloudevents", lanes=1)
+    sink.write(BATCH)
+    sink.flush(10)
+    (event,) = receiver.requests[0].events
+    assert event["specversion"] == "1.0"
+    assert receiver.requests[0].headers["Content-Type"] == "application/cloudevents+json"
+
+
 def test_method_path_and_headers_are_those_of_the_configuration(
     receiver: WebhookReceiver, make_sink: MakeSink
 ) -> None:
