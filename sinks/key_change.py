@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bridge.core.events import CdcEvent, Operation
 from sinks.formats.row_key import key_texts
 
@@ -28,3 +30,17 @@ def split_key_change(event: CdcEvent) -> tuple[CdcEvent, CdcEvent] | None:
         CdcEvent(*place, Operation.DELETE, relation, None, old),
         CdcEvent(*place, Operation.INSERT, relation, event.new, None),
     )
+
+
+def has_several_keys(event: CdcEvent, key: Callable[[CdcEvent], str | None]) -> bool:
+    """Return whether an event concerns more than one key: a TRUNCATE, or an UPDATE of the key.
+
+    Where events of different keys travel side by side, it must not overtake those before it, nor
+    be overtaken by those behind it.
+    """
+    if event.operation is Operation.TRUNCATE:
+        return True
+    if event.operation is not Operation.UPDATE or event.old is None:
+        return False
+    parts = split_key_change(event)
+    return parts is not None and key(parts[0]) != key(parts[1])

@@ -12,6 +12,7 @@ from bridge.core.retry import RetryPolicy
 from sinks.base import Feed, Progress, Rejection
 from sinks.consumer import SinkConsumer
 from sinks.formats import encode_batch, make_format
+from sinks.key_change import has_several_keys
 from sinks.keys import KeyExpression, make_key
 from sinks.rabbitmq.config import RabbitMqConfig
 from sinks.rabbitmq.messages import MAX_ROUTING_KEY_BYTES, Message, MessageEncoder
@@ -119,6 +120,7 @@ class RabbitMqSink:
         """Forget the session: it has no events."""
         self._waiting: deque[EventBatch] = deque()
         self._sent_of_first = 0  # of the batch that waits in front
+        self._alone = False  # the last event that was sent belongs to several lanes
         self._open: deque[CdcEvent] = deque()  # from number ``_settled`` on
         self._settled = self._next = 0
         self._durable: Position | None = None
@@ -134,6 +136,8 @@ class RabbitMqSink:
         """Publish what waits, as far as there is room."""
         publisher = self._opened()
         while self._waiting:
+            if self._alone and self._open:
+                return
             messages, size = publisher.room()
             if self._cautious:
                 # The first event of the session was refused in the one before: ask about it
@@ -141,16 +145,23 @@ class RabbitMqSink:
                 messages = min(messages, 1 - len(self._open))
             if messages <= 0 or size <= 0:
                 return
-            self._send_some(publisher, min(messages, _SLICE), size)
+            if not self._send_some(publisher, min(messages, _SLICE), size):
+                return
 
-    def _send_some(self, publisher: Publisher, messages: int, size: int) -> None:
+    def _send_some(self, publisher: Publisher, messages: int, size: int) -> bool:
+        """Publish the next events of the first batch that waits; return whether there were any."""
         batch, begin = self._waiting[0], self._sent_of_first
         bodies = encode_batch(batch, self._format)
         lanes: list[list[tuple[int, Message]]] = [[] for _ in range(self._config.connections)]
         end = min(begin + messages, len(batch))
         i = begin
-        while i < end and size > 0:
+        self._alone = False
+        while i < end and size > 0 and not self._alone:
             event = batch.events[i]
+            if self._config.connections > 1 and self._has_several_keys(event):
+                if self._open:
+                    break
+                self._alone = True
             try:
                 lane, message = self._place(event, bodies[i].encode())
             except _Refused as refused:
@@ -164,10 +175,18 @@ class RabbitMqSink:
         for number, chosen in enumerate(lanes):
             if chosen:
                 publisher.publish(number, chosen)
+        sent = i > begin
         if i == len(batch):
             self._waiting.popleft()
             i = 0
         self._sent_of_first = i
+        return sent
+
+    def _has_several_keys(self, event: CdcEvent) -> bool:
+        try:
+            return has_several_keys(event, self._key)
+        except self._without_value:
+            return False  # it will be refused
 
     def _place(self, event: CdcEvent, body: bytes) -> tuple[int, Message]:
         """Return the number of a lane, and the message for it.

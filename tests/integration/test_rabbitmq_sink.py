@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import BridgeError, EnvironmentProblem, EventRejected, Transient
-from bridge.core.events import EventBatch, Operation, Position
+from bridge.core.events import EventBatch, Operation, Position, TruncateEvent
 from sinks.base import Progress
 from sinks.rabbitmq.config import QueueConfig, RabbitMqConfig, TlsConfig
 from sinks.rabbitmq.sink import RabbitMqCdcConsumer, RabbitMqSink
@@ -18,10 +18,12 @@ from sinks.routing import Route
 from tests.fixtures.events import (
     FEED,
     TIMESTAMP,
+    USERS,
     make_batch,
     make_event,
     make_message,
     make_relation,
+    make_transaction,
     many_transactions,
     positions,
     whole_transaction,
@@ -320,6 +322,24 @@ def test_events_of_one_key_keep_their_order_over_several_connections(
         arrived.setdefault(event["row_id"], []).append(event["commit_lsn"])
     assert sum(map(len, arrived.values())) == len(positions(batches))
     assert all(lsns == sorted(lsns) for lsns in arrived.values())
+
+
+def test_what_belongs_to_several_keys_neither_overtakes_nor_is_overtaken(
+    rabbitmq: Broker, exchange: str, make_sink: MakeSink
+) -> None:
+    queue = rabbitmq.new_queue(exchange)
+    batches = []
+    for lsn in range(0x1000, 0x4000, 0x100):
+        batches.append(whole_transaction(lsn, 20))
+        moved = make_event(lsn + 0x40, row=("7", "x"), old=("8", None), operation=Operation.UPDATE)
+        batches.append(EventBatch([moved]))
+        truncated = TruncateEvent(make_transaction(lsn + 0x80), 0, lsn + 0x80, USERS, ())
+        batches.append(EventBatch([truncated]))
+    assert deliver(make_sink(connections=4), *batches).durable == batches[-1].last
+    arrived = [json.loads(message.body) for message in queue.read()]
+    order = [event["commit_lsn"] for event in arrived]
+    assert order == sorted(order)
+    assert len(order) == len(positions(batches))
 
 
 def test_no_more_is_in_flight_than_allowed(
