@@ -14,7 +14,7 @@ import requests
 from requests.auth import AuthBase
 
 from bridge.core.errors import ConfigError, EnvironmentProblem, Transient
-from bridge.core.secret import Secret
+from bridge.core.secret import MASK, Secret
 from sinks.schema_registry.config import SchemaRegistryConfig
 from sinks.schema_registry.errors import SchemaRefused
 
@@ -82,7 +82,7 @@ class SchemaRegistryClient:
         return self._explain(answer, document, subject)
 
     def _post(self, path: str, body: dict[str, str]) -> requests.Response:
-        # Errors of the library go without their causes: one of them quotes a malformed header.
+        # Errors of the library go without their causes, which may quote what was sent.
         try:
             return self._session.post(
                 self._url + path,
@@ -100,22 +100,25 @@ class SchemaRegistryClient:
             raise Transient(
                 f"The schema registry at {self._url} does not answer ({type(error).__name__})."
             ) from None
-        except (requests.exceptions.InvalidHeader, UnicodeError):
-            raise ConfigError(
-                "The credentials of the schema registry cannot stand in an HTTP header.",
-                remedy="Look for line breaks in them.",
-            ) from None
         except (requests.RequestException, OSError) as error:
             raise EnvironmentProblem(
                 f"The schema registry at {self._url} cannot be asked ({type(error).__name__}).",
                 remedy="Check url, ca_file, cert_file and key_file.",
             ) from None
 
+    def _said(self, document: dict[str, Any]) -> str:
+        """Return what the registry says; whatever stands before it may repeat what was sent."""
+        said = str(document.get("message", ""))[:_MAX_SAID]
+        for secret in (self._config.password, self._config.token):
+            if secret:
+                said = said.replace(secret.reveal(), MASK)
+        return said
+
     def _explain(
         self, answer: requests.Response, document: dict[str, Any], subject: str
     ) -> NoReturn:
         status, code = answer.status_code, document.get("error_code")
-        said = str(document.get("message", ""))[:_MAX_SAID]
+        said = self._said(document)
         if status == 409:
             raise SchemaRefused(
                 f"Its schema is not compatible with those of the subject {subject}: {said}",

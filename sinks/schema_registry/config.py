@@ -70,6 +70,12 @@ class SchemaRegistryConfig:
             raise ConfigError(
                 "The schema registry has both a username and a token.", remedy="Give one of them."
             )
+        token = "" if self.token is None else self.token.reveal()
+        if not (token.isascii() and token.isprintable()):
+            raise ConfigError(
+                "The token of the schema registry cannot stand in an HTTP header.",
+                remedy="Look for line breaks and special characters in it.",
+            )
         if self.key_file is not None and self.cert_file is None:
             raise ConfigError("The schema registry has a key_file, but no cert_file.")
 
