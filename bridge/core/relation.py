@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from json.encoder import encode_basestring
 from typing import Any
 
 from bridge.core.events import ABSENT, Texts
@@ -106,7 +106,7 @@ class Relation:
             return None if text is ABSENT else text
         if not key or any(row[i] is ABSENT for i in key):
             return None
-        return json.dumps([row[i] for i in key], ensure_ascii=False, separators=(",", ":"))
+        return texts_json(row[i] for i in key)
 
     def values(self, row: Texts) -> dict[str, Value]:
         """Return column to value, without the absent columns."""
@@ -115,6 +115,12 @@ class Relation:
             for (name, convert), text in zip(self._to_python, row, strict=True)
             if text is not ABSENT
         }
+
+
+def texts_json(texts: Iterable[str | None]) -> str:
+    """Return texts as a JSON array without spaces."""
+    items = ("null" if text is None else encode_basestring(text) for text in texts)
+    return f"[{','.join(items)}]"
 
 
 def make_columns(

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from importlib.metadata import version
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.events import CdcEvent, Operation, Transaction
+from bridge.core.events import CdcEvent, Operation, Texts, Transaction
 from bridge.core.relation import Column, Relation
 from bridge.core.values import Form
 from sinks.formats.row_json import Encoder, RowJson, by_relation
@@ -68,15 +69,11 @@ class DebeziumFormat:
         relation = event.relation
         if relation.schema is None:
             return f'{{"prefix":{encode_basestring(message_prefix(event))}}}'
-        indices = key_indices(relation, columns)
-        texts = key_texts(event, indices)
-        if not texts:
-            return None
-        rows = relation.encoders.get("debezium key")
-        if rows is None:
-            rows = relation.encoders["debezium key"] = RowJson(relation, _VALUES).some
-        members: str = rows(indices, texts)
-        return f"{{{members}}}"
+        keys = relation.encoders.get("debezium key")
+        if keys is None:
+            keys = relation.encoders["debezium key"] = _key_encoder(relation)
+        key: str | None = keys(event, columns)
+        return key
 
     @staticmethod
     def text_key(text: str, /) -> str:
@@ -137,6 +134,30 @@ class DebeziumFormat:
             )
 
         return encode
+
+
+def _key_encoder(relation: Relation) -> Callable[[CdcEvent, tuple[str, ...] | None], str | None]:
+    """Return the function from an event and the columns of its key to the key."""
+    columns = RowJson(relation, _VALUES).columns
+    single = relation.key[0] if len(relation.key) == 1 else None
+
+    def key(event: CdcEvent, names: tuple[str, ...] | None) -> str | None:
+        new = event.new
+        texts: Texts | None
+        if names is None and single is not None and type(new) is tuple:
+            indices, texts = relation.key, (new[single],)
+        else:
+            indices = key_indices(relation, names)
+            texts = key_texts(event, indices)
+        if not texts:
+            return None
+        members = []
+        for i, text in zip(indices, texts, strict=True):
+            begin, value_json = columns[i]
+            members.append(begin + ("null" if text is None else value_json(text)))
+        return f"{{{','.join(members)}}}"
+
+    return key
 
 
 def _ends_of_source(relation: Relation) -> dict[Operation, str]:

@@ -136,14 +136,6 @@ class RowJson:
                 members.append(begin + absent[i])
         return ",".join(members)
 
-    def some(self, indices: Sequence[int], texts: Texts) -> str:
-        """Return the members of some columns: where they stand, and their texts."""
-        members = []
-        for i, text in zip(indices, texts, strict=True):
-            begin, function = self.columns[i]
-            members.append(begin + ("null" if text is None else function(text)))
-        return ",".join(members)
-
     @property
     def has_documents(self) -> bool:
         """Whether there are columns of the types ``json`` or ``jsonb``."""

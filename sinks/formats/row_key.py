@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 
 from bridge.core.events import ABSENT, CdcEvent, Texts
-from bridge.core.relation import Relation
+from bridge.core.relation import Relation, texts_json
 
 _MAX_RELATIONS = 10_000
 
@@ -26,7 +25,7 @@ def row_key(event: CdcEvent, columns: tuple[str, ...] | None = None) -> str | No
     texts = key_texts(event, key_indices(event.relation, columns))
     if not texts or len(texts) == 1:
         return texts[0] if texts else None
-    return json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
+    return texts_json(texts)
 
 
 def message_prefix(event: CdcEvent) -> str:
