@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bridge.core.events import CdcEvent, Operation, Position
     from bridge.core.retry import RetryPolicy as RetryConfig
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
+    from sinks.rabbitmq.config import RabbitMqConfig
+    from sinks.rabbitmq.sink import RabbitMqCdcConsumer
     from sinks.webhook import WebhookCdcConsumer, WebhookConfig
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "EventRejected",
     "Operation",
     "Position",
+    "RabbitMqCdcConsumer",
+    "RabbitMqConfig",
     "ReplicationConfig",
     "ReplicationSlot",
     "ReplicationSlotManager",
@@ -45,6 +49,8 @@ _HOMES = {
     "EventRejected": "bridge.core.errors",
     "Operation": "bridge.core.events",
     "Position": "bridge.core.events",
+    "RabbitMqCdcConsumer": "sinks.rabbitmq.sink",
+    "RabbitMqConfig": "sinks.rabbitmq.config",
     "ReplicationConfig": "bridge.postgres.slots",
     "ReplicationSlot": "bridge.postgres.slots",
     "ReplicationSlotManager": "bridge.postgres.slots",
