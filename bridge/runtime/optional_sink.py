@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import structlog
 
@@ -75,6 +76,7 @@ class OptionalSink:
         self._clock = clock
         self._delivered: Position | None = None
         self._saved: Position | None = None
+        self._saving = Lock()
         self._log = log.bind(sink=name)
         gaps = states.gaps()
         try:
@@ -182,11 +184,13 @@ class OptionalSink:
         self._delivered = position
 
     def _save(self) -> None:
-        position = self._delivered
-        if position is not None and position != self._saved:
-            self._states.save_delivered(self.name, position)
-            self._saved = position
+        with self._saving:
+            position = self._delivered
+            if position is not None and position != self._saved:
+                self._states.save_delivered(self.name, position)
+                self._saved = position
 
     def _forget(self) -> None:
-        self._delivered = self._saved = None
-        self._states.forget_delivered(self.name)
+        with self._saving:
+            self._delivered = self._saved = None
+            self._states.forget_delivered(self.name)

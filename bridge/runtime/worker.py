@@ -257,7 +257,9 @@ class SinkWorker(Generic[B]):
             return
         if self._durable is not None and held <= self._durable:
             return
-        if held.commit_lsn > self._horizon:
+        # What this process has given to the sink lies beyond the horizon, which is that of its start.
+        given = self._unsettled[-1].last.commit_lsn if self._unsettled else self._horizon
+        if held.commit_lsn > max(given, self._horizon):
             raise GapDetected(
                 f"Sink {self.name!r} already holds events up to {held}, beyond the end of the "
                 f"server's WAL at {format_lsn(self._horizon)}.",
