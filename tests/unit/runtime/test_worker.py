@@ -148,6 +148,16 @@ def test_a_target_from_the_future_is_a_gap(make_bench: MakeBench) -> None:
     assert isinstance(bench.failures[0], GapDetected)
 
 
+def test_what_it_has_written_itself_is_no_gap_however_far_it_is(make_bench: MakeBench) -> None:
+    bench = make_bench(horizon=0x500)
+    bench.sink.fail_after_write(away(), away())  # the target holds what was never reported
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert bench.held == IDS
+    assert bench.failures == []
+
+
 def test_a_rejected_event_is_parked_and_the_others_go_on(make_bench: MakeBench) -> None:
     bench = make_bench()
     refused = positions(BATCHES)[4]
