@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from contextlib import suppress
 from typing import Any
@@ -13,9 +14,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     TopicMetadata,
 )
 
-from bridge.core.errors import EnvironmentProblem
+from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.secret import Secret
-from sinks.kafka.config import KafkaConfig
+from sinks.kafka.config import KafkaConfig, TlsConfig
 from sinks.kafka.errors import DENIED, problem
 
 REQUEST_TIMEOUT_S = 10.0
@@ -91,13 +92,19 @@ class Connection:
     Args:
         config: of the sink.
         extra: settings on top.
+        was_let_in: whether the brokers have let us in before, so that it is their failure if they
+            do not now, and worth another try.
 
     Raises:
-        EnvironmentProblem: librdkafka cannot use the settings, such as a file that is not there.
+        EnvironmentProblem: librdkafka cannot use the settings, or a file is not there.
     """
 
-    def __init__(self, config: KafkaConfig, extra: Settings | None = None) -> None:
+    def __init__(
+        self, config: KafkaConfig, extra: Settings | None = None, *, was_let_in: bool = False
+    ) -> None:
+        _check_files(config.tls)
         self._brokers = config.brokers
+        self._was_let_in = was_let_in
         self._last: KafkaError | None = None
         settings = {**producer_settings(config), **(extra or {}), "error_cb": self._note}
         try:
@@ -124,8 +131,12 @@ class Connection:
             except KafkaException as error:
                 self.producer.poll(0)  # for the reason: the error only says that time is up
                 reason = self._last or error.args[0]
-                if reason.code() in DENIED or time.monotonic() > deadline:
-                    raise problem(f"No broker of {self._brokers} answers", reason) from None
+                denied = reason.code() in DENIED and not self._was_let_in
+                if denied or time.monotonic() > deadline:
+                    found = problem(f"No broker of {self._brokers} lets us in", reason)
+                    if self._was_let_in:
+                        raise Transient(found.message, remedy=found.remedy) from None
+                    raise found from None
 
     def topic(self, name: str) -> TopicMetadata:
         """Ask for a topic; its ``error`` says whether it is there."""
@@ -149,6 +160,18 @@ class Connection:
     def _note(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last is None:
             self._last = error
+
+
+def _check_files(tls: TlsConfig | None) -> None:
+    if tls is None:
+        return
+    for setting in ("ca_file", "cert_file", "key_file"):
+        path = getattr(tls, setting)
+        if path is not None and not os.access(path, os.R_OK):
+            raise EnvironmentProblem(
+                f"The file {path} cannot be read.",
+                remedy=f"Check tls.{setting}, and who may read the file.",
+            )
 
 
 def _reveal(secret: Secret | None) -> str | None:

@@ -165,8 +165,8 @@ class Session:
         self._producer.poll(timeout)
         self._runs.settle()
         self._care.passed(self._durable)
-        self._raise_failure()
         self._connection.check()
+        self._raise_failure()
 
     def _raise_failure(self) -> None:
         """Raise if a message failed; everything that is not durable is to be repeated."""

@@ -55,7 +55,7 @@ class KafkaSink:
         if config.delivery == "exactly_once":
             extra["transactional.id"] = config.transactional_id or transactional_id(feed)
             extra["transaction.timeout.ms"] = config.transaction_timeout_ms
-        connection = Connection(config, extra)
+        connection = Connection(config, extra, was_let_in=self._has_been_open)
         try:
             topics = Topics(connection, connection_settings(config), config.create_topics)
             self._check_topic(connection, topics, feed.slot)

@@ -145,7 +145,10 @@ class TransactionalSession(Session):
                 self._produce_position(position)
             self._producer.commit_transaction(_COMMIT_TIMEOUT_S)
         except KafkaException as error:
-            self._look(_WAIT_S)  # if a message is the reason, its report says more
+            self._producer.poll(_WAIT_S)
+            failed = self._runs.failed()
+            if failed is not None and failed.refused:
+                self._raise_failure()
             raise problem("A transaction could not be committed", error.args[0]) from None
         self._began = None
         self._committed = position

@@ -20,8 +20,9 @@ from tests.fixtures.kafka.cluster import KafkaCluster
 from tests.fixtures.kafka.fixtures import PrivateKafkaFactory
 from tests.fixtures.kafka.reader import Topics
 from tests.fixtures.kafka.tally import Tally, tally
+from tests.fixtures.one_table import create_table, insert_many
 from tests.fixtures.postgres import PrivateServerFactory
-from tests.fixtures.slot_history import current_wal_lsn, look_at_slot
+from tests.fixtures.slot_history import current_wal_lsn, look_at_slot, wait_until_confirmed
 from tests.fixtures.waiting import eventually
 from tests.fixtures.writers import PUBLISHED, TABLES, Writers, create_tables, recorded_history
 
@@ -176,3 +177,100 @@ def test_the_leader_of_three_brokers_may_die(delivery: str, make_scene: MakeScen
                 message="messages flow through the new leader",
             )
             broker.start()
+
+
+# Single failures
+
+
+def simple_bridge(
+    make_bridge: MakeBridge, server: EmbeddedPostgres, cluster: KafkaCluster, **settings: Any
+) -> BridgeProcess:
+    sink = {
+        "type": "kafka",
+        "brokers": cluster.bootstrap,
+        "topic": "t",
+        "retry": {"max_delay_ms": 500},
+        **settings,
+    }
+    bridge = make_bridge(server.dsn(), sinks=[sink]).start()
+    bridge.wait_until_logged("stream_started")
+    return bridge
+
+
+def sent_keys(topics: Topics) -> list[int]:
+    """Return the keys of the topic ``t`` in order."""
+    return [int(message.key() or b"") for message in topics.read("t")]
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+def test_a_topic_that_is_deleted_is_waited_for(
+    delivery: str,
+    private_server: PrivateServerFactory,
+    private_kafka: PrivateKafkaFactory,
+    make_bridge: MakeBridge,
+) -> None:
+    server, cluster = private_server(wal_sender_timeout="5s"), private_kafka()
+    topics = Topics(cluster.bootstrap)
+    topics.create("t", partitions=1)
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        create_table(connection)
+        bridge = simple_bridge(make_bridge, server, cluster, delivery=delivery)
+        insert_many(connection, 1, 100)
+        wait_until_confirmed(connection)
+        topics.delete("t")
+        insert_many(connection, 101, 100)
+        bridge.wait_until_logged("sink_retry", timeout=60)
+        before = look_at_slot(connection).confirmed
+        insert_many(connection, 201, 100)
+        bridge.wait_until_logged("sink_retry", count=3, timeout=60)
+        assert look_at_slot(connection).confirmed == before
+        topics.create("t", partitions=1)
+        wait_until_confirmed(connection, timeout=60)
+    assert "set create_topics" in bridge.stderr or "topic" in bridge.stderr
+    assert bridge.terminate() == 0
+    arrived = sent_keys(topics)
+    once = [*dict.fromkeys(arrived)]
+    print(
+        f"topic deleted, {delivery}: sent 200, confirmed {len(once)}, "
+        f"duplicated {len(arrived) - len(once)}, lost {200 - len(once)}"
+    )
+    assert once == [*range(101, 301)]
+    assert len(bridge.logged("stream_started")) == 1
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize("refused_by", ["us", "brokers"])
+def test_a_row_that_is_too_large_becomes_a_dead_letter_and_the_others_flow(
+    refused_by: str,
+    delivery: str,
+    private_server: PrivateServerFactory,
+    private_kafka: PrivateKafkaFactory,
+    make_bridge: MakeBridge,
+) -> None:
+    server, cluster = private_server(wal_sender_timeout="5s"), private_kafka()
+    topics = Topics(cluster.bootstrap)
+    topics.create("t", config={"max.message.bytes": "200000"})
+    limit = 200_000 if refused_by == "us" else 10_000_000
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        create_table(connection)
+        bridge = simple_bridge(
+            make_bridge, server, cluster, delivery=delivery, max_message_bytes=limit,
+            compression="none",
+        )  # fmt: skip
+        insert_many(connection, 1, 50)
+        insert_many(connection, 51, 1, row_bytes=5_000_000)
+        insert_many(connection, 52, 49)
+        bridge.wait_until_logged("event_dead_lettered", timeout=60)
+        wait_until_confirmed(connection, timeout=60)
+    letters = bridge.logged("event_dead_lettered")
+    assert bridge.terminate() == 0
+    arrived = sent_keys(topics)
+    once = [*dict.fromkeys(arrived)]
+    print(
+        f"too large for {refused_by}, {delivery}: sent 100, confirmed {len(once)}, dead letters "
+        f"{len(letters)}, duplicated {len(arrived) - len(once)}, lost {99 - len(once)}"
+    )
+    assert len(letters) == 1
+    assert ("5000" if refused_by == "us" else "too large") in letters[0]["reason"]
+    assert once == [*range(1, 51), *range(52, 101)]
+    assert delivery == "at_least_once" or arrived == once
