@@ -257,7 +257,7 @@ class SinkWorker(Generic[B]):
             return
         if self._durable is not None and held <= self._durable:
             return
-        # What this process has given to the sink lies beyond the horizon, which is that of its start.
+        # The horizon is that of the start; what the sink was given since then lies beyond it.
         given = self._unsettled[-1].last.commit_lsn if self._unsettled else self._horizon
         if held.commit_lsn > max(given, self._horizon):
             raise GapDetected(
