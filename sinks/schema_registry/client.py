@@ -108,11 +108,11 @@ class SchemaRegistryClient:
 
     def _said(self, document: dict[str, Any]) -> str:
         """Return what the registry says; whatever stands before it may repeat what was sent."""
-        said = str(document.get("message", ""))[:_MAX_SAID]
+        said = str(document.get("message", ""))
         for secret in (self._config.password, self._config.token):
             if secret:
                 said = said.replace(secret.reveal(), MASK)
-        return said
+        return said[:_MAX_SAID]
 
     def _explain(
         self, answer: requests.Response, document: dict[str, Any], subject: str

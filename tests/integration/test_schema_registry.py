@@ -193,6 +193,16 @@ def test_a_new_column_is_compatible_in_json_schema(
     assert schema_registry.versions(f"{topic}-value") == [1, 2]
 
 
+def test_a_dropped_column_is_refused_in_json_schema(
+    schema_registry: RegistryApi, topic: str
+) -> None:
+    encoder = encoder_for(schema_registry, value="json_schema", on_incompatible="dead_letter")
+    encoder.encode_value(make_event(row=("1", "Ada"), relation=relation_of(*FIRST)), topic)
+    columns, row = EVOLUTIONS["drop"]
+    with pytest.raises(Unencodable, match=r"public\.users"):
+        encoder.encode_value(make_event(row=row, relation=relation_of(*columns)), topic)
+
+
 RETYPED = relation_of(("id", "int4"), ("name", "bool"))
 
 
