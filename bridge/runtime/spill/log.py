@@ -188,6 +188,7 @@ class Spill:
             self._rotate(begins_history=True)
         else:
             self._forget()
+            self.delivered = None
             self._rotate()
             self._settle_at(self._published_at)
 
