@@ -108,7 +108,8 @@ class Lane:
         except Closing:
             pass
         except Exception as error:  # the worker stops the bridge with it
-            self._failed(error)
+            if not self._closed:  # or it would be taken for a failure of the next session
+                self._failed(error)
         finally:
             self._connection.close()
 
