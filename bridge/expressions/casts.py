@@ -68,6 +68,17 @@ _BETWEEN: Final[dict[tuple[SqlType, SqlType], Function]] = {
 }
 
 
+SAME_VALUES: Final = {
+    (INT2, INT4),
+    (INT2, INT8),
+    (INT4, INT8),
+    (FLOAT4, FLOAT8),
+    (NAMED, TEXT),
+    (TIMESTAMP, TIMESTAMPTZ),
+}
+"""Conversions without a cast that change the type only."""
+
+
 def conversion(source: SqlType, target: SqlType) -> Function | None:
     """Return the function of a cast; None if there is none.
 

@@ -44,18 +44,19 @@ def choice(scope: Scope, name: str, arguments: list[Code], at: int) -> Code:
     codes = scope.in_common(arguments, at, f"the arguments of {name}()")
     wholes = [code.whole for code in codes]
     sql_type = codes[0].type
+    fails = any(code.fails for code in codes)
     if name == "coalesce":
         source = wholes.pop()
         for whole in reversed(wholes):
             held = scope.temporary()
             source = f"({source} if ({held} := {whole}) is None else {held})"
-        return scope.nullable(sql_type, source)
+        return scope.nullable(sql_type, source, fails=fails)
     if name == "array":
-        return Code(array_of(sql_type), f"[{', '.join(wholes)}]")
+        return Code(array_of(sql_type), f"[{', '.join(wholes)}]", fails=fails)
     if not is_ordered(sql_type):
         raise scope.error(at, f"expressions have no order of {sql_type}; cast it to text")
     choose = scope.bind(_greatest if name == "greatest" else _least)
-    return scope.nullable(sql_type, f"{choose}({', '.join(wholes)})")
+    return scope.nullable(sql_type, f"{choose}({', '.join(wholes)})", fails=fails)
 
 
 def _extract(scope: Scope, arguments: list[Code], at: int) -> Code:
@@ -101,10 +102,12 @@ def case(scope: Scope, branches: list[tuple[Code, Code]], otherwise: Code | None
     if otherwise is not None:
         results.append(otherwise)
     results = scope.in_common(results, at, "the results of CASE")
+    fails = any(code.fails for code in (*results, *(condition for condition, _ in branches)))
+    sql_type = results[0].type
     source = results.pop().whole if otherwise is not None else "None"
     for (condition, _), result in reversed(list(zip(branches, results, strict=True))):
         source = f"({result.whole} if {condition.whole} else {source})"
-    return scope.nullable(results[0].type, source)
+    return scope.nullable(sql_type, source, fails=fails)
 
 
 def concatenated(scope: Scope, arguments: list[Code], at: int) -> list[Code]:
@@ -133,7 +136,8 @@ def _concat(scope: Scope, arguments: list[Code], at: int) -> Code:
             parts.append(code.whole)
         else:
             parts.append(_text(scope, code, at, "concat()").whole)
-    return Code(TEXT, f"{scope.bind(_joined)}({', '.join(parts)})")
+    fails = any(code.fails for code in arguments)
+    return Code(TEXT, f"{scope.bind(_joined)}({', '.join(parts)})", fails=fails)
 
 
 def _nullif(scope: Scope, arguments: list[Code], at: int) -> Code:
@@ -141,8 +145,13 @@ def _nullif(scope: Scope, arguments: list[Code], at: int) -> Code:
     if value.type is UNKNOWN:
         value = scope.converted(value, TEXT if other.type is UNKNOWN else other.type, at)
     held = scope.held(value)
+    guards = held.guards
+    if other.fails:  # both are evaluated, even if the first is NULL
+        second = scope.held(other)
+        guards = (f"({second.guards[0]}) and False", *guards)
+        other = Code(other.type, second.value, (f"{second.value} is None",))
     equal = compare(scope, "=", Code(held.type, held.value), other, at)
-    return Code(held.type, held.value, (*held.guards, equal.whole))
+    return Code(held.type, held.value, (*guards, equal.whole), fails=value.fails or other.fails)
 
 
 def _greatest(*values: Any) -> Any:

@@ -6,11 +6,11 @@ generated function finds under names of ours (``c0``, ``f1``, ...).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bridge.core.errors import ConfigError
-from bridge.expressions.casts import conversion, from_text
+from bridge.expressions.casts import SAME_VALUES, conversion, from_text
 from bridge.expressions.conversion import Function
 from bridge.expressions.errors import EvaluationError, wrong
 from bridge.expressions.types import BOOL, UNKNOWN, SqlType, common_type, converts
@@ -30,14 +30,15 @@ class Code:
         value: an expression in Python.
         guards: expressions in Python, evaluated from the left.
         constant: the value itself, where it does not depend on the event.
-        whole: Python for the value or None, where that is shorter than guards and value.
+        fails: whether its evaluation can raise EvaluationError.
     """
 
     type: SqlType
     value: str
     guards: tuple[str, ...] = ()
     constant: Any = field(default=_DEPENDS)
-    _whole: str = ""
+    fails: bool = False
+    _whole: str = ""  # where it is shorter than guards and value
 
     @property
     def is_constant(self) -> bool:
@@ -91,10 +92,11 @@ class Scope:
         """Return the code of a value that is known now."""
         return Code(sql_type, "None" if value is None else self.bind(value), constant=value)
 
-    def nullable(self, sql_type: SqlType, source: str) -> Code:
+    def nullable(self, sql_type: SqlType, source: str, *, fails: bool = False) -> Code:
         """Return the code of a value that Python gives as None if it is NULL."""
         name = self.temporary()
-        return Code(sql_type, name, (f"({name} := {source}) is None",), _whole=source)
+        guard = f"({name} := {source}) is None"
+        return Code(sql_type, name, (guard,), fails=fails, _whole=source)
 
     def apply(
         self,
@@ -112,21 +114,47 @@ class Scope:
         """
         if any(argument.is_null for argument in arguments):
             return self.constant(result, None)
-        if not isinstance(run, str) and all(argument.is_constant for argument in arguments):
-            try:
-                return self.constant(result, run(*(a.constant for a in arguments)))
-            except EvaluationError as error:
-                raise self.error(at, error.message) from None
+        fails = any(argument.fails for argument in arguments)
+        if fails and sum(not argument.is_constant for argument in arguments) > 1:
+            arguments = self._evaluated(arguments)
         guards = tuple(guard for argument in arguments for guard in argument.guards)
         values = [argument.value for argument in arguments]
+        fails = fails or not isinstance(run, str)
         if isinstance(run, str):
             source = f"({run.format(*values)})"
         else:
             source = f"{self.bind(run)}({', '.join(values)})"
+        if all(argument.is_constant for argument in arguments):
+            return self.computed(result, source, at)
         if not nullable:
-            return Code(result, source, guards)
+            return Code(result, source, guards, fails=fails)
         name = self.temporary()
-        return Code(result, name, (*guards, f"({name} := {source}) is None"))
+        return Code(result, name, (*guards, f"({name} := {source}) is None"), fails=fails)
+
+    def computed(self, sql_type: SqlType, source: str, at: int) -> Code:
+        """Return the code of what does not depend on the event, as the value that it has.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        try:
+            return self.constant(sql_type, eval(source, self.names))
+        except EvaluationError as error:
+            raise self.error(at, error.message) from None
+
+    def _evaluated(self, arguments: tuple[Code, ...]) -> tuple[Code, ...]:
+        """Return the arguments so that all are evaluated, even if one is NULL.
+
+        An error of one is then an error of the whole, as on the server.
+        """
+        held = [code if code.is_constant else self.held(code) for code in arguments]
+        # Python's | evaluates both sides.
+        guard = " | ".join(f"({guard})" for code in held for guard in code.guards)
+        first = next(i for i, code in enumerate(held) if not code.is_constant)
+        return tuple(
+            code if code.is_constant else replace(code, guards=(guard,) if i == first else ())
+            for i, code in enumerate(held)
+        )
 
     def converted(self, code: Code, target: SqlType, at: int) -> Code:
         """Convert without a cast.
@@ -143,6 +171,8 @@ class Scope:
                 return self.constant(target, from_text(target)(code.constant))
             except EvaluationError:
                 raise self.error(at, f"this text is no {target}") from None
+        if (code.type, target) in SAME_VALUES:
+            return replace(code, type=target)
         convert = conversion(code.type, target) if converts(code.type, target) else None
         if convert is None:
             raise self.error(at, f"{code.type} stands where {target} is needed; cast it")
@@ -162,17 +192,22 @@ class Scope:
 
     def held(self, code: Code) -> Code:
         """Return the same value under a name, so that it can be read several times."""
-        return self.nullable(code.type, code.whole)
+        return self.nullable(code.type, code.whole, fails=code.fails)
 
     def combined(self, operands: list[Code], decisive: bool) -> Code:
         """Combine conditions: one that is ``decisive`` decides, else NULL, else the opposite."""
+        if any(code.constant is decisive for code in operands):
+            return self.constant(BOOL, decisive)  # the others are not evaluated, as on the server
+        operands = [code for code in operands if code.constant is not (not decisive)]
+        if not operands:
+            return self.constant(BOOL, not decisive)
         names = [self.temporary() for _ in operands]
         pairs = list(zip(names, operands, strict=True))
         tests = " or ".join(f"({name} := {code.whole}) is {decisive}" for name, code in pairs)
         doubtful = [f"{name} is None" for name, code in pairs if code.guards or code.is_null]
+        fails = any(code.fails for code in operands)
         if not doubtful:
-            return Code(BOOL, f"({decisive} if {tests} else {not decisive})")
+            return Code(BOOL, f"({decisive} if {tests} else {not decisive})", fails=fails)
         doubts = " or ".join(doubtful)
-        return self.nullable(
-            BOOL, f"({decisive} if {tests} else None if {doubts} else {not decisive})"
-        )
+        source = f"({decisive} if {tests} else None if {doubts} else {not decisive})"
+        return self.nullable(BOOL, source, fails=fails)

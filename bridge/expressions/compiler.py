@@ -183,7 +183,8 @@ class _Compiler:
             return text
         if sql_type is BOOL:
             return Code(BOOL, f'({text.value} == "t")', text.guards)
-        return Code(sql_type, f"{scope.bind(load)}({text.value})", text.guards)
+        fails = sql_type.element is not None
+        return Code(sql_type, f"{scope.bind(load)}({text.value})", text.guards, fails=fails)
 
     def _unknown_column(self, node: ColumnName) -> str:
         table = "the event" if self._relation is None else self._relation.qualified_name
@@ -219,7 +220,10 @@ class _Compiler:
             value = self._condition(node.arguments[0])
             if name == "not":
                 return scope.apply("not {0}", (value,), BOOL)
-            return Code(BOOL, f"({value.whole} is {name == 'is true'})")
+            source = f"({value.whole} is {name == 'is true'})"
+            if value.is_constant:
+                return scope.computed(BOOL, source, at)
+            return Code(BOOL, source, fails=value.fails)
         arguments = [self._code(argument) for argument in node.arguments]
         if name in predicates.COMPARISONS:
             return predicates.compare(scope, name, arguments[0], arguments[1], at)

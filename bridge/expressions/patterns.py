@@ -1,8 +1,9 @@
 """``like`` and ``~``: patterns are turned into Python's regular expressions, and kept from hanging.
 
 Python's ``re`` goes back and tries again, which can take time that grows with a power of the
-text's length. LIKE is therefore matched piece by piece, which never goes back. A regular
-expression may repeat only what has one way to match, and texts are bounded by its repeats.
+text's length, and holds up the whole process. LIKE is therefore matched piece by piece, which never
+goes back. Other patterns are left to ``re`` for texts so short that it cannot take long, and
+followed by an automaton for longer ones.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final, TypeAlias
 
+from bridge.expressions.automaton import Automaton
 from bridge.expressions.errors import EvaluationError
 
 Matcher: TypeAlias = Callable[[str], bool]
 
-_MAX_STEPS: Final = 10**9
-"""Of a search in the worst case: some seconds."""
-_MAX_REPEAT: Final = 255  # as in PostgreSQL
+_MAX_STEPS: Final = 10**6
+"""Of a search by ``re`` in the worst case: some hundredths of a second."""
 
 
 def like(text: str, pattern: str, escape: str = "\\") -> bool:
@@ -90,16 +91,12 @@ def regex_matcher(pattern: str, ignore_case: bool) -> Matcher:
         compiled = re.compile(translated, flags)
     except (re.error, OverflowError, RecursionError):
         raise ValueError("this is no regular expression") from None
-    repeats = _repeats(parsed)
-    anchored = translated.startswith("\\A") and "|" not in translated
-    power = repeats + (not anchored)
-    longest = int(_MAX_STEPS ** (1 / power)) if power > 1 else _MAX_STEPS
-    search = compiled.search
+    automaton = Automaton(parsed, flags)
+    longest = _longest(parsed, anchored=translated.startswith("\\A") and "|" not in translated)
+    search, follow = compiled.search, automaton.matches
 
     def matches(text: str) -> bool:
-        if len(text) > longest:
-            raise EvaluationError("a text is too long for the regular expression")
-        return search(text) is not None
+        return search(text) is not None if len(text) <= longest else follow(text)
 
     return matches
 
@@ -135,8 +132,8 @@ def _translated(pattern: str) -> str:
             at = end
             continue
         elif char == "(" and following == "?":
-            if pattern[at + 2 : at + 3] not in (":", "=", "!"):
-                raise ValueError("regular expressions support (?: ), (?= ) and (?! ) only")
+            if pattern[at + 2 : at + 3] != ":":
+                raise ValueError("of groups with (? regular expressions support (?: ) only")
             pieces.append(pattern[at : at + 3])
             at += 3
             continue
@@ -152,34 +149,45 @@ def _translated(pattern: str) -> str:
     return "".join(pieces)
 
 
-def _repeats(parsed: Any) -> int:
-    """Count the repeats without a small bound, and refuse those with many ways to match."""
+def _longest(parsed: Any, *, anchored: bool) -> int:
+    """Return up to which length of a text Python's ``re`` is quick, whatever the text."""
+    repeats = _repeats(parsed)
+    if repeats is None:
+        return 0
+    return int(_MAX_STEPS ** (1 / max(1, repeats + (not anchored))))
+
+
+def _repeats(parsed: Any) -> int | None:
+    """Count the repeats of varying length; None if one is inside of another, or repeats a choice.
+
+    Without those, a search takes at most as many steps as the text has characters to the power of
+    that number.
+    """
     count = 0
     for operation, argument in parsed:
+        bodies: list[Any] = []
         if operation in (codes.MAX_REPEAT, codes.MIN_REPEAT):
-            _, high, body = argument
-            if high != codes.MAXREPEAT and high > _MAX_REPEAT:
-                raise ValueError(f"a quantifier is at most {_MAX_REPEAT}")
-            if high != 1 and not _is_fixed(body):
-                raise ValueError("a repeat of a choice or of another repeat could take for ever")
-            count += (high == codes.MAXREPEAT) + _repeats(body)
+            low, high, body = argument
+            inner = _repeats(body)
+            if inner is None or (high != 1 and (inner or _has_choice(body))):
+                return None
+            count += inner + (low != high)
         elif operation is codes.SUBPATTERN:
-            count += _repeats(argument[-1])
+            bodies = [argument[-1]]
         elif operation is codes.BRANCH:
-            count += sum(map(_repeats, argument[1]))
-        elif operation in (codes.ASSERT, codes.ASSERT_NOT):
-            count += _repeats(argument[1])
+            bodies = argument[1]
+        for body in bodies:
+            inner = _repeats(body)
+            if inner is None:
+                return None
+            count += inner
     return count
 
 
-def _is_fixed(parsed: Any) -> bool:
-    """Whether it matches in one way, if at all: no choice and no repeat of varying length."""
-    for operation, argument in parsed:
-        if operation in (codes.MAX_REPEAT, codes.MIN_REPEAT):
-            if argument[0] != argument[1] or not _is_fixed(argument[2]):
-                return False
-        elif operation is codes.BRANCH or (
-            operation is codes.SUBPATTERN and not _is_fixed(argument[-1])
-        ):
-            return False
-    return True
+def _has_choice(parsed: Any) -> bool:
+    return any(
+        operation is codes.BRANCH
+        or (operation is codes.SUBPATTERN and _has_choice(argument[-1]))
+        or (operation in (codes.MAX_REPEAT, codes.MIN_REPEAT) and _has_choice(argument[2]))
+        for operation, argument in parsed
+    )

@@ -63,7 +63,7 @@ def is_null(scope: Scope, value: Code) -> Code:
     """``value is null``."""
     if value.is_constant:
         return scope.constant(BOOL, value.is_null)
-    return Code(BOOL, f"({value.whole} is None)")
+    return Code(BOOL, f"({value.whole} is None)", fails=value.fails)
 
 
 def is_distinct(scope: Scope, arguments: list[Code], at: int) -> Code:
@@ -75,7 +75,7 @@ def is_distinct(scope: Scope, arguments: list[Code], at: int) -> Code:
         f"(({other.guards[0]}) is False if {one.guards[0]}"
         f" else True if {other.guards[0]} else {differ.value})"
     )
-    return Code(BOOL, source)
+    return Code(BOOL, source, fails=left.fails or right.fails)
 
 
 def is_in(scope: Scope, arguments: list[Code], at: int) -> Code:
@@ -90,7 +90,8 @@ def is_in(scope: Scope, arguments: list[Code], at: int) -> Code:
     held = scope.held(value)
     tests = [compare(scope, "=", Code(held.type, held.value), item, at) for item in items]
     found = scope.combined(tests, True)
-    return Code(BOOL, found.value, (*held.guards, *found.guards))
+    fails = value.fails or found.fails
+    return Code(BOOL, found.value, (*held.guards, *found.guards), fails=fails)
 
 
 def quantified(
@@ -110,7 +111,7 @@ def quantified(
     test = compare(scope, operator, Code(held.type, held.value), right, at)
     scan = scope.bind(_any if quantifier == "any" else _all)
     return scope.apply(
-        f"{scan}({{1}}, lambda item, {held.value}={{0}}: {test.value})",
+        f"{scan}({{1}}, lambda item, {held.value}={{0}}: {test.whole})",
         (held, array),
         BOOL,
         nullable=True,
@@ -147,7 +148,7 @@ def regex(scope: Scope, name: str, arguments: list[Code], at: int) -> Code:
 def _pattern_text(scope: Scope, code: Code, at: int) -> Code:
     """Convert to text; patterns see the spaces at the end of a ``character(n)``."""
     if code.type is BPCHAR:
-        return Code(TEXT, code.value, code.guards, code.constant)
+        return Code(TEXT, code.value, code.guards, code.constant, code.fails)
     return scope.converted(code, TEXT, at)
 
 
