@@ -51,7 +51,7 @@ def changes_of(database: Database, identity: str, seed: int) -> tuple[list[CdcEv
             choose.choice([None, bytes([0, 255]) * size]),
         ]
 
-    connection.execute("INSERT INTO t VALUES (90, 1, %s), (91)", ["x" * 5000])
+    connection.execute("INSERT INTO t (id, big) VALUES (90, %s), (91, NULL)", ["x" * 5000])
     connection.execute("UPDATE t SET id = 92 WHERE id = 90")
     connection.execute("DELETE FROM t WHERE id = 91")
     for _ in range(STATEMENTS):
