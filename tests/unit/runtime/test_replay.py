@@ -1,12 +1,15 @@
 """Replaying with sinks that refuse, fail, or do not answer."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bridge.core.errors import Transient
 from bridge.core.events import CdcEvent, EventBatch, Position
+from bridge.core.selection import Columns, Filter, Selection, Shape
+from bridge.core.table_patterns import TablePattern
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.replay import Replay
 from bridge.runtime.state_file import StateFile
@@ -97,3 +100,22 @@ def test_large_events_are_not_held_in_memory_together(letters: DeadLetterStore) 
     replay(sink, letters).run(advance=steps.append)
     assert sink.calls[1:-1] == [[0x10, 0x20, 0x30, 0x40], [0x50]]
     assert steps == [4, 1]
+
+
+def test_the_selection_of_the_sink_is_applied_to_what_was_parked(
+    letters: DeadLetterStore,
+) -> None:
+    users = TablePattern.parse("public.users", setting="columns")
+    sink = MoodySink()
+    again = replace(
+        replay(sink, letters),
+        selection=Selection(
+            Filter(conditions=[lambda event: event.commit_lsn != 0x20]),
+            Shape([Columns(tables=users, names=frozenset({"id"}))]),
+        ),
+    )
+    done = again.run()
+    assert (done.accepted, done.refused, done.left_out) == (2, 0, 1)
+    assert [event.new_values for event in sink._batch] == [{"id": 0}, {"id": 0}]
+    assert [lsn for lsn, _, _ in waiting(letters)] == [0x20]
+    assert (again.run().left_out, sink.calls[-2:]) == (1, ["shop", "closed"])
