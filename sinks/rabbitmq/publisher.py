@@ -159,25 +159,30 @@ class Publisher:
         """Why the broker takes no messages for now; None if it does."""
         return next(iter(self._blocked.values()), None)
 
-    def wait(self, end: int, timeout: float) -> None:
-        """Return when something has become of messages before ``end``, or after ``timeout``."""
+    def wait(self, settled: int, end: int, timeout: float) -> None:
+        """Return when something has become of messages before ``end``, or after ``timeout``.
+
+        Args:
+            settled: number before which they are known to be settled.
+            end: number behind the last one.
+            timeout: in seconds.
+        """
         with self._changed:
-            before = self.settled_before(end)
             self._changed.wait_for(
                 lambda: (
                     self._failure is not None
-                    or self.settled_before(end) != before
+                    or self.settled_before(end) != settled
                     or self.stuck_at() is not None
                 ),
                 timeout,
             )
 
     def close(self) -> None:
-        """End the connections: in order if nothing is on its way, else at once."""
+        """End the connections: in order, behind what was published, where the broker reads it."""
         loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
+        if loop is None or thread is None:  # it was never open
             return
-        orderly = self._failure is None and not any(len(c) for c in self._confirms)
+        orderly = self._failure is None and self.blocked is None
         for wait_s, is_orderly in ((_CLOSE_TIMEOUT_S, orderly), (_CLOSE_TIMEOUT_S, False)):
             self._in_io_thread(partial(self._close_lanes, is_orderly))
             thread.join(wait_s)

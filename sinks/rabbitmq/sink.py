@@ -82,16 +82,18 @@ class RabbitMqSink:
 
     def poll(self) -> Progress:
         publisher = self._opened()
+        failure, stuck = publisher.failure, publisher.stuck_at()
+        # Asked after the failure: what was settled before it is reported before it.
         settled = publisher.settled_before(self._next)
         if settled > self._settled:
             progress = self._settle(settled)
             self._send()
             return progress
-        self._send()
-        if publisher.failure is not None:
-            raise self._learn_from(publisher, publisher.failure)
-        if (stuck := publisher.stuck_at()) is not None:
+        if failure is not None:
+            raise self._learn_from(publisher, failure)
+        if stuck is not None:
             raise self._refusal(self._open[stuck - self._settled], publisher.unroutable)
+        self._send()
         return Progress(self._durable)
 
     def flush(self, timeout: float) -> Progress:
@@ -108,7 +110,7 @@ class RabbitMqSink:
             left = deadline - time.monotonic()
             if left <= 0 or not (self._open or self._waiting):
                 return Progress(progress.durable, tuple(rejections))
-            self._opened().wait(self._next, left)
+            self._opened().wait(self._settled, self._next, left)
 
     def close(self) -> None:
         if self._publisher is not None:
