@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 
 import pytest
 
+from bridge.config.docstrings import attribute_docs
 from bridge.core.errors import ConfigError
 from sinks import registry
 from sinks.registry import SINKS, sink_class
@@ -16,6 +17,12 @@ def test_each_name_gives_a_class_with_its_configuration(name: str) -> None:
     found = sink_class(name)
     assert is_dataclass(found.Config)
     assert found.Config.__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_every_setting_is_described(name: str) -> None:
+    config = sink_class(name).Config
+    assert {setting.name for setting in fields(config)} <= attribute_docs(config).keys()
 
 
 def test_every_registered_name_is_well_formed() -> None:
