@@ -28,17 +28,19 @@ _float = struct.Struct("<f").pack
 def encode_long(number: int) -> bytes:
     """Encode an ``int`` or ``long``: zigzag, then seven bits to a byte, the lowest first."""
     rest = (number << 1) ^ (number >> 63)
-    if rest < 0x80:
-        return _BYTES[rest]
-    encoded = bytearray()
-    while rest >= 0x80:
-        encoded.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    encoded.append(rest)
-    return bytes(encoded)
+    if rest < 0x4000:
+        return _LAST[rest]
+    encoded = _MORE[rest & 0x3FFF]
+    rest >>= 14
+    while rest >= 0x4000:
+        encoded += _MORE[rest & 0x3FFF]
+        rest >>= 14
+    return encoded + _LAST[rest]
 
 
-_BYTES = [bytes((i,)) for i in range(0x80)]
+# Two bytes at a time, out of tables: lengths are found at once, and WAL positions in four steps.
+_MORE = [bytes((i & 0x7F | 0x80, i >> 7 | 0x80)) for i in range(0x4000)]
+_LAST = [bytes((i,)) if i < 0x80 else bytes((i & 0x7F | 0x80, i >> 7)) for i in range(0x4000)]
 
 
 def encode_bytes(data: bytes) -> bytes:
@@ -49,7 +51,8 @@ def encode_bytes(data: bytes) -> bytes:
 def encode_text(text: str) -> bytes:
     """Encode a ``string``."""
     data = text.encode()
-    return encode_long(len(data)) + data
+    length = len(data)
+    return (_LAST[length << 1] if length < 0x2000 else encode_long(length)) + data
 
 
 def encode_double(number: float) -> bytes:
@@ -60,6 +63,13 @@ def encode_double(number: float) -> bytes:
 def encode_float(number: float) -> bytes:
     """Encode a ``float``."""
     return _float(number)
+
+
+def encode_some_text(text: str) -> bytes:
+    """Encode the second branch of a ``["null", "string"]``; columns of text are frequent."""
+    data = text.encode()
+    length = len(data)
+    return SOME + (_LAST[length << 1] if length < 0x2000 else encode_long(length)) + data
 
 
 def encode_array(items: Sequence[bytes]) -> bytes:
@@ -74,4 +84,4 @@ def encode_texts(texts: Sequence[str]) -> bytes:
 
 def encode_optional_text(text: str | None) -> bytes:
     """Encode a ``["null", "string"]``."""
-    return NULL if text is None else SOME + encode_text(text)
+    return NULL if text is None else encode_some_text(text)

@@ -29,6 +29,7 @@ from sinks.schema_registry.avro_binary import (
     encode_double,
     encode_float,
     encode_long,
+    encode_some_text,
     encode_text,
 )
 from sinks.schema_registry.errors import Unencodable
@@ -112,6 +113,9 @@ def _branches(
         second: what stands before a text in the second one; None if there is no second.
         column: for the message.
     """
+
+    if encode is encode_text and first == SOME:
+        return encode_some_text
 
     def branch(text: str) -> bytes:
         encoded = encode(text)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from bridge.core.events import CdcEvent, Operation, TruncateEvent
+from bridge.core.events import CdcEvent, Operation, PartialRow, Transaction, TruncateEvent
 from bridge.core.relation import Relation
 from sinks.formats.debezium import OPERATIONS
 from sinks.schema_registry.avro_binary import (
+    EMPTY_ARRAY,
     NULL,
     SOME,
     encode_bytes,
     encode_long,
     encode_optional_text,
+    encode_some_text,
     encode_text,
     encode_texts,
 )
 from sinks.schema_registry.avro_columns import OutOfRange
 from sinks.schema_registry.avro_rows import AvroRow
+
+Members: TypeAlias = tuple[bytes, ...]
+"""Encoded members that all events of a transaction share."""
 
 _VERSION = version("pgbridge")
 _NAMES = {"type": "array", "items": "string"}
@@ -77,27 +82,63 @@ def native_events(
     place = encode_optional_text(relation.schema) + encode_optional_text(relation.table)
     operations = {operation: encode_text(operation.value) + place for operation in Operation}
 
+    of_transaction = _once_each(_native_members)
+
     def encode(event: CdcEvent) -> bytes:
-        kept = row.present(event.old)
+        identity, time, xid, commit_lsn = of_transaction(event.transaction)
+        new, old = event.new, event.old
+        kept = row.present(old)
         return b"".join(
             (
-                encode_text(event.event_id),
-                encode_long(event.timestamp),
+                identity,
+                b"%08x" % (event.ordinal & 0xFFFFFFFF),
+                time,
                 operations[event.operation],
                 encode_optional_text(event.row_id),
-                row.encode(event.new),
-                row.encode(event.old),
-                encode_texts(row.absent(event.new)),
+                row.encode(new),
+                row.encode(old),
+                encode_texts(row.absent(new)) if type(new) is PartialRow else EMPTY_ARRAY,
                 NULL if kept is None else SOME + encode_texts(kept),
-                encode_optional_text(event.transaction_id),
+                xid,
                 encode_long(event.lsn),
-                encode_long(event.commit_lsn),
+                commit_lsn,
                 encode_long(event.ordinal),
-                encode_texts(event.options if isinstance(event, TruncateEvent) else ()),
+                encode_texts(event.options) if isinstance(event, TruncateEvent) else EMPTY_ARRAY,
             )
         )
 
     return AvroEvents(schema, encode)
+
+
+def _native_members(transaction: Transaction) -> Members:
+    """Return the begin of the id, the time, the xid and the commit LSN."""
+    xid = transaction.xid
+    return (
+        _identity(transaction),
+        encode_long(transaction.timestamp),
+        encode_optional_text(None if xid is None else str(xid)),
+        encode_long(transaction.commit_lsn),
+    )
+
+
+def _identity(transaction: Transaction) -> bytes:
+    """Return the text of an ``event_id`` up to the ordinal, which takes eight characters more."""
+    begin = transaction.id_prefix.encode()
+    return encode_long(len(begin) + 8) + begin
+
+
+def _once_each(make: Callable[[Transaction], Members]) -> Callable[[Transaction], Members]:
+    """Return a function that gives what ``make`` does, and makes it once for each transaction."""
+    last: Transaction | None = None
+    members: Members = ()
+
+    def of_transaction(transaction: Transaction) -> Members:
+        nonlocal last, members
+        if transaction is not last:
+            last, members = transaction, make(transaction)
+        return members
+
+    return of_transaction
 
 
 _UNITS = ("ms", "us", "ns")
@@ -169,30 +210,44 @@ def debezium_events(
     place = encode_text(relation.schema or "") + encode_text(relation.table or "")
     operations = {operation: encode_text(letter) for operation, letter in OPERATIONS.items()}
 
+    def members(transaction: Transaction) -> Members:
+        """Return the begin of the id, what of the source follows it, the xid, and the times."""
+        micros, xid = transaction.timestamp, transaction.xid
+        times = [encode_long(time) for time in (micros // 1000, micros, micros * 1000)]
+        return (
+            _identity(transaction),
+            begin + b"".join(times),
+            encode_text(transaction.source.database),
+            NULL if xid is None else SOME + encode_long(xid),
+            b"".join(SOME + time for time in times),
+        )
+
+    of_transaction = _once_each(members)
+
     def encode(event: CdcEvent) -> bytes:
+        identity, source, database, xid, times = of_transaction(event.transaction)
+        new = event.new
         if relation.schema is None:
             change = _message(event)
         else:
-            change = row.encode(event.old) + row.encode(event.new, placeholders=True)
-        micros, xid = event.timestamp, event.transaction.xid
-        times = [encode_long(time) for time in (micros // 1000, micros, micros * 1000)]
+            change = row.encode(event.old) + row.encode(new, placeholders=True)
         return b"".join(
             (
                 change,
-                encode_text(event.event_id),
-                begin,
-                *times,
+                identity,
+                b"%08x" % (event.ordinal & 0xFFFFFFFF),
+                source,
                 _SNAPSHOT if event.operation is Operation.READ else _NO_SNAPSHOT,
-                encode_text(event.transaction.source.database),
-                encode_optional_text(f'["{event.commit_lsn}","{event.lsn}"]'),
+                database,
+                encode_some_text(f'["{event.commit_lsn}","{event.lsn}"]'),
                 place,
-                NULL if xid is None else SOME + encode_long(xid),
+                xid,
                 SOME + encode_long(event.lsn),
                 NULL,  # xmin
                 operations[event.operation],
-                *(SOME + time for time in times),
+                times,
                 NULL,  # transaction
-                encode_texts(row.absent(event.new)),
+                encode_texts(row.absent(new)) if type(new) is PartialRow else EMPTY_ARRAY,
             )
         )
 
