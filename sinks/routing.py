@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TypeAlias
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.core.events import CdcEvent
 from bridge.core.relation import Relation
 from bridge.core.table_patterns import TablePattern
@@ -110,7 +112,8 @@ class Routes:
         Raises:
             ConfigError: a condition names a column that the table does not have, or the function
                 returned something other than text.
-            EvaluationError: a condition has no value for this event, or the function failed on it.
+            EvaluationError: a condition has no value for this event.
+            BridgeError: the function failed.
         """
         if self._function is not None:
             return self._ask(self._function, event)
@@ -132,10 +135,11 @@ class Routes:
         try:
             found = function(event)
         except Exception as error:
-            # Without the cause: its words may quote a value of the row.
-            raise _evaluation_error(
-                f"The routing function {self._name!r} failed with {type(error).__name__} for an "
-                f"event of {event.relation.qualified_name}"
+            # Without the words of the error: they may quote a value of the row.
+            raise BridgeError(
+                f"The routing function {self._name!r} failed at {event.position} with "
+                f"{type(error).__name__}.",
+                remedy="Correct the function; nothing was confirmed, so the event comes again.",
             ) from None
         if found is None:
             return self._default.render(event)
@@ -159,12 +163,14 @@ def load_function(name: str) -> _Function:
         raise ConfigError(
             f"The routing function {name!r} is not of the form package.module:function."
         )
+    if os.getcwd() not in sys.path:  # which an installed command does not have
+        sys.path.insert(0, os.getcwd())
     try:
         module = import_module(module_name)
     except Exception as error:
         raise ConfigError(
             f"The routing function {name!r} cannot be imported: {type(error).__name__}: {error}.",
-            remedy="Install its package where pgbridge runs, or add its directory to PYTHONPATH.",
+            remedy="The module has to be in the working directory or on Python's path.",
         ) from error
     function = getattr(module, attribute, None)
     if function is None:
@@ -182,9 +188,3 @@ def _condition(text: str) -> _Condition:
     from bridge.expressions import compile_condition
 
     return compile_condition(text)
-
-
-def _evaluation_error(message: str) -> Exception:
-    from bridge.expressions import EvaluationError
-
-    return EvaluationError(message)

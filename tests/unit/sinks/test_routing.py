@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.core.events import CdcEvent, Operation
-from bridge.expressions import EvaluationError
 from sinks.routing import Route, Routes
 from tests.fixtures.events import make_event, make_message, make_relation
 
@@ -104,6 +104,18 @@ def test_a_function_decides(install: Callable[[Any], str]) -> None:
     assert routes.target(make_event(row=("8", "x"))) == "default-users"
 
 
+def test_a_function_may_be_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "routes_in_the_working_directory.py").write_text(
+        "def route(event): return 'here'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    routes = Routes("x", "routes_in_the_working_directory:route")
+    assert routes.target(make_event()) == "here"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -140,8 +152,7 @@ def test_a_function_that_fails_tells_nothing_of_the_row(install: Callable[[Any],
         raise ValueError(event.new_values)
 
     routes = Routes("x", install(route))
-    with pytest.raises(EvaluationError) as caught:
+    with pytest.raises(BridgeError, match="failed at 0/1000:0 with ValueError") as caught:
         routes.target(make_event(row=("7", "secret")))
-    assert "ValueError for an event of public.users" in str(caught.value)
     assert "secret" not in repr(caught.value)
     assert caught.value.__cause__ is None
