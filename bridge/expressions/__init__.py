@@ -13,7 +13,6 @@ from bridge.core.relation import Relation
 from bridge.core.values import Value
 from bridge.expressions.compiler import Evaluate, compile_tree
 from bridge.expressions.errors import EvaluationError
-from bridge.expressions.reading import read
 from bridge.expressions.tree import ColumnName, walk
 from bridge.expressions.types import BOOL, SqlType
 
@@ -48,6 +47,8 @@ class Expression:
     _expected: SqlType | None = None
 
     def __init__(self, text: str) -> None:
+        from bridge.expressions.reading import read  # sqlglot costs time and memory to import
+
         self.text = text
         self._tree = read(text)
         self._functions: dict[Relation, Evaluate] = {}

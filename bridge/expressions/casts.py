@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from bridge.expressions import numbers, texts, times
+from bridge.expressions import floats, numbers, texts, times
 from bridge.expressions.conversion import Function, texts_of
 from bridge.expressions.errors import EvaluationError
 from bridge.expressions.types import (
@@ -43,15 +43,15 @@ _BETWEEN: Final[dict[tuple[SqlType, SqlType], Function]] = {
     **{(a, b): _CHECKS[b] for a in INTEGERS for b in INTEGERS},
     **{(a, NUMERIC): Decimal for a in INTEGERS},
     **{(a, FLOAT8): float for a in INTEGERS},
-    **{(a, FLOAT4): _then(float, numbers.single) for a in INTEGERS},
+    **{(a, FLOAT4): _then(float, floats.single) for a in INTEGERS},
     **{(NUMERIC, b): _then(numbers.numeric_to_int, _CHECKS[b]) for b in INTEGERS},
-    **{(a, b): _then(numbers.float_to_int, _CHECKS[b]) for a in (FLOAT4, FLOAT8) for b in INTEGERS},
-    (NUMERIC, FLOAT8): numbers.numeric_to_float8,
-    (NUMERIC, FLOAT4): _then(numbers.numeric_to_float8, numbers.float4_result),
-    (FLOAT8, NUMERIC): numbers.float8_to_numeric,
-    (FLOAT4, NUMERIC): numbers.float4_to_numeric,
+    **{(a, b): _then(floats.float_to_int, _CHECKS[b]) for a in (FLOAT4, FLOAT8) for b in INTEGERS},
+    (NUMERIC, FLOAT8): floats.numeric_to_float8,
+    (NUMERIC, FLOAT4): _then(floats.numeric_to_float8, floats.float4_result),
+    (FLOAT8, NUMERIC): floats.float8_to_numeric,
+    (FLOAT4, NUMERIC): floats.float4_to_numeric,
     (FLOAT4, FLOAT8): _same,
-    (FLOAT8, FLOAT4): numbers.float4_result,
+    (FLOAT8, FLOAT4): floats.float4_result,
     (INT4, BOOL): bool,
     (BOOL, INT4): int,
     (BPCHAR, TEXT): texts.unpadded,

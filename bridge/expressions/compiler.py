@@ -225,6 +225,13 @@ class _Compiler:
                 return scope.computed(BOOL, source, at)
             return Code(BOOL, source, fails=value.fails)
         arguments = [self._code(argument) for argument in node.arguments]
+        code = self._applied(name, arguments, at)
+        if all(argument.is_constant for argument in arguments) and not code.is_constant:
+            return scope.computed(code.type, code.whole, at)
+        return code
+
+    def _applied(self, name: str, arguments: list[Code], at: int) -> Code:
+        scope = self._scope
         if name in predicates.COMPARISONS:
             return predicates.compare(scope, name, arguments[0], arguments[1], at)
         if name in SPECIAL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from bridge.core.arrays import ArrayItems, parse_array
 from bridge.core.lsn import format_lsn, parse_lsn
 from bridge.core.values import Value, timestamp_json
-from bridge.expressions import documents, intervals, numbers, texts, times
+from bridge.expressions import documents, floats, intervals, numbers, texts, times
 from bridge.expressions.errors import EvaluationError
 from bridge.expressions.types import (
     BOOL,
@@ -94,8 +95,8 @@ _TEXTS: Final[dict[SqlType, Texts]] = {
     INT4: Texts(int, _in_range(numbers.int4), str),
     INT8: Texts(int, _in_range(numbers.int8), str),
     NUMERIC: Texts(numbers.load_numeric, numbers.parse_numeric, numbers.numeric_text),
-    FLOAT4: Texts(numbers.load_float4, numbers.parse_float4, numbers.float4_text),
-    FLOAT8: Texts(numbers.load_float8, numbers.parse_float8, numbers.float8_text),
+    FLOAT4: Texts(floats.load_float4, floats.parse_float4, floats.float4_text),
+    FLOAT8: Texts(floats.load_float8, floats.parse_float8, floats.float8_text),
     BOOL: Texts("t".__eq__, _parse_bool, lambda value: "true" if value else "false"),
     TEXT: Texts(),
     BPCHAR: Texts(print=texts.unpadded),
@@ -151,7 +152,27 @@ def _array_texts(element: SqlType) -> Texts:
     def output(items: list[Any]) -> list[Value]:
         return converted(items, inner.output or _same)
 
-    return Texts(load, lambda text: items_of(text, inner.parse), _no_text, output)
+    def parse(text: str) -> list[Any]:
+        return items_of(_printed_array(text), inner.parse)
+
+    return Texts(load, parse, _no_text, output)
+
+
+_ARRAY_PARTS: Final = re.compile(
+    r'("(?:[^"\\]|\\.)*")|(\\)|\s*([{},])\s*|(?<=[{,\s])(null)(?=[\s,}])', re.IGNORECASE | re.DOTALL
+)
+
+
+def _printed_array(text: str) -> str:
+    """Return an array literal as the server would print it: no spaces, NULL in capitals."""
+
+    def printed(part: re.Match[str]) -> str:
+        quoted, escape, mark, _ = part.groups()
+        if escape:
+            raise ValueError("a backslash stands outside of quotes")
+        return quoted or mark or "NULL"
+
+    return _ARRAY_PARTS.sub(printed, text.strip())
 
 
 def _no_text(value: object) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bridge.expressions import documents, intervals, numbers, texts, times
+from bridge.expressions import documents, floats, intervals, numbers, texts, times
 from bridge.expressions.conversion import Function
 from bridge.expressions.types import (
     DATE,
@@ -66,7 +66,7 @@ def _decimal(run: Function, count: int = 2) -> tuple[Overload, ...]:
 
 def _float(run: Function, count: int = 2) -> tuple[Overload, ...]:
     def rounded(*arguments: float) -> float:
-        return numbers.float4_result(run(*arguments))
+        return floats.float4_result(run(*arguments))
 
     return (
         Overload((FLOAT4,) * count, FLOAT4, rounded),
@@ -101,27 +101,27 @@ OPERATORS: Final[dict[str, tuple[Overload, ...]]] = {
     "+": (
         *_integer(int.__add__),
         *_decimal(numbers.numeric_add),
-        *_float(numbers.float_add),
+        *_float(floats.float_add),
         *_MOMENT_PLUS,
     ),
     "-": (
         *_integer(int.__sub__),
         *_decimal(numbers.numeric_subtract),
-        *_float(numbers.float_subtract),
+        *_float(floats.float_subtract),
         *_integer(int.__neg__, 1),
         *_decimal(numbers.numeric_negate, 1),
-        *_float(numbers.float_negate, 1),
+        *_float(floats.float_negate, 1),
         *_MOMENT_MINUS,
     ),
     "*": (
         *_integer(int.__mul__),
         *_decimal(numbers.numeric_multiply),
-        *_float(numbers.float_multiply),
+        *_float(floats.float_multiply),
     ),
     "/": (
         *_integer(numbers.int_divide),
         *_decimal(numbers.numeric_divide),
-        *_float(numbers.float_divide),
+        *_float(floats.float_divide),
     ),
     "%": (*_integer(numbers.int_modulo), *_decimal(numbers.numeric_modulo)),
     "||": _text(texts.concatenate, TEXT, TEXT),
@@ -151,24 +151,24 @@ _STRICT: Final[dict[str, tuple[Overload, ...]]] = {
     "abs": (
         *_integer(abs, 1),
         *_decimal(numbers.numeric_abs, 1),
-        *_float(numbers.float_abs, 1),
+        *_float(floats.float_abs, 1),
     ),
     "round": (
-        Overload((FLOAT8,), FLOAT8, numbers.float_round),
+        Overload((FLOAT8,), FLOAT8, floats.float_round),
         Overload((NUMERIC,), NUMERIC, numbers.numeric_round),
         Overload((NUMERIC, INT4), NUMERIC, numbers.numeric_round),
     ),
     "floor": (
-        Overload((FLOAT8,), FLOAT8, numbers.float_floor),
+        Overload((FLOAT8,), FLOAT8, floats.float_floor),
         Overload((NUMERIC,), NUMERIC, numbers.numeric_floor),
     ),
     "ceil": (
-        Overload((FLOAT8,), FLOAT8, numbers.float_ceil),
+        Overload((FLOAT8,), FLOAT8, floats.float_ceil),
         Overload((NUMERIC,), NUMERIC, numbers.numeric_ceil),
     ),
     "mod": (*_integer(numbers.int_modulo), *_decimal(numbers.numeric_modulo)),
     "sign": (
-        Overload((FLOAT8,), FLOAT8, numbers.float_sign),
+        Overload((FLOAT8,), FLOAT8, floats.float_sign),
         Overload((NUMERIC,), NUMERIC, numbers.numeric_sign),
     ),
     "lower": _text(texts.lower),

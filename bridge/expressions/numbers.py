@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
 
@@ -49,33 +48,7 @@ class _NumericNaN(Decimal):
         return 0
 
 
-class _FloatNaN(float):
-    """As ``_NumericNaN``."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, float) and math.isnan(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self.__eq__(other)
-
-    def __lt__(self, other: Any) -> bool:
-        return False
-
-    def __le__(self, other: Any) -> bool:
-        return self.__eq__(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return not self.__eq__(other)
-
-    def __ge__(self, other: Any) -> bool:
-        return True
-
-    def __hash__(self) -> int:
-        return 0
-
-
 NUMERIC_NAN: Final = _NumericNaN("NaN")
-FLOAT_NAN: Final = _FloatNaN("nan")
 
 
 def load_numeric(text: str) -> Decimal:
@@ -83,21 +56,11 @@ def load_numeric(text: str) -> Decimal:
     return NUMERIC_NAN if text == "NaN" else Decimal(text)
 
 
-def load_float8(text: str) -> float:
-    """Read a double that the server printed."""
-    return FLOAT_NAN if text == "NaN" else float(text)
-
-
-def load_float4(text: str) -> float:
-    """Read a single-precision number that the server printed: it is one, held as a double."""
-    return FLOAT_NAN if text == "NaN" else single(float(text))
-
-
 # Input by a user: literals and casts from text
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,6})?", re.ASCII | re.I)
-_SPECIAL = {
+DECIMAL_FORM = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,6})?", re.ASCII | re.I)
+SPECIAL_NUMBERS = {
     "nan": "NaN",
     "infinity": "Infinity",
     "+infinity": "Infinity",
@@ -106,7 +69,7 @@ _SPECIAL = {
     "-infinity": "-Infinity",
     "-inf": "-Infinity",
 }
-_SPACE: Final = " \t\n\r\v\f"
+SPACES: Final = " \t\n\r\v\f"
 
 
 def parse_int(text: str) -> int:
@@ -115,7 +78,7 @@ def parse_int(text: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    text = text.strip(_SPACE)
+    text = text.strip(SPACES)
     if not _INTEGER.fullmatch(text) or len(text) > 40:
         raise ValueError("not an integer")
     return int(text)
@@ -127,55 +90,13 @@ def parse_numeric(text: str) -> Decimal:
     Raises:
         ValueError: it is none.
     """
-    text = text.strip(_SPACE)
-    special = _SPECIAL.get(text.lower())
+    text = text.strip(SPACES)
+    special = SPECIAL_NUMBERS.get(text.lower())
     if special is not None:
         return load_numeric(special)
-    if not _DECIMAL.fullmatch(text):
+    if not DECIMAL_FORM.fullmatch(text):
         raise ValueError("not a number")
-    return _fitting(_without_exponent(Decimal(text)))
-
-
-def parse_float8(text: str) -> float:
-    """Read a double as its input function does.
-
-    Raises:
-        ValueError: it is none, or out of range.
-    """
-    text = text.strip(_SPACE)
-    special = _SPECIAL.get(text.lower())
-    if special is not None:
-        return load_float8(special)
-    if not _DECIMAL.fullmatch(text):
-        raise ValueError("not a number")
-    value = float(text)
-    if math.isinf(value) or (value == 0 and Decimal(text) != 0):
-        raise ValueError("out of range")
-    return value
-
-
-def parse_float4(text: str) -> float:
-    """Read a single-precision number as its input function does.
-
-    Raises:
-        ValueError: it is none, or out of range.
-    """
-    value = parse_float8(text)
-    rounded = single(value)
-    if (math.isinf(rounded) and not math.isinf(value)) or (rounded == 0 and value != 0):
-        raise ValueError("out of range")
-    return rounded
-
-
-def single(value: float) -> float:
-    """Round to single precision; infinite beyond its range."""
-    if value != value:
-        return FLOAT_NAN
-    try:
-        rounded: float = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        return math.copysign(math.inf, value)
-    return rounded
+    return fitting(without_exponent(Decimal(text)))
 
 
 # Integers
@@ -220,7 +141,7 @@ def int_modulo(left: int, right: int) -> int:
 # Decimals
 
 
-def _without_exponent(value: Decimal) -> Decimal:
+def without_exponent(value: Decimal) -> Decimal:
     """A numeric has a scale of 0 or more: 1e3 is 1000."""
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent > 0:
@@ -239,7 +160,7 @@ def _ranged(value: Decimal) -> Decimal:
     return value
 
 
-def _fitting(value: Decimal) -> Decimal:
+def fitting(value: Decimal) -> Decimal:
     """As ``_ranged``, and limit the scale."""
     value = _ranged(value)
     if value.is_finite() and _exponent(value) < -_MAX_SCALE:
@@ -259,7 +180,7 @@ def numeric_subtract(left: Decimal, right: Decimal) -> Decimal:
 
 def numeric_multiply(left: Decimal, right: Decimal) -> Decimal:
     """Multiply; the scales add up."""
-    return _fitting(_EXACT.multiply(left, right))
+    return fitting(_EXACT.multiply(left, right))
 
 
 def numeric_divide(left: Decimal, right: Decimal) -> Decimal:
@@ -289,7 +210,7 @@ def numeric_divide(left: Decimal, right: Decimal) -> Decimal:
         quotient += 1
     negative = bool(quotient) and left.is_signed() != right.is_signed()
     value = _EXACT.scaleb(Decimal(quotient), -scale)
-    return _fitting(value.copy_negate() if negative else value)
+    return fitting(value.copy_negate() if negative else value)
 
 
 def _exponent(value: Decimal) -> int:
@@ -338,7 +259,7 @@ def numeric_modulo(left: Decimal, right: Decimal) -> Decimal:
     one = Decimal((0, (1,), -scale))
     a, b = _coefficient(_EXACT.quantize(left, one)), _coefficient(_EXACT.quantize(right, one))
     value = _EXACT.scaleb(Decimal(a % b), -scale)
-    return _fitting(value.copy_negate() if left.is_signed() else value)
+    return fitting(value.copy_negate() if left.is_signed() else value)
 
 
 def numeric_negate(value: Decimal) -> Decimal:
@@ -376,7 +297,7 @@ def _quantized(value: Decimal, places: int, rounding: str) -> Decimal:
         return value
     places = max(min(places, _MAX_SCALE), -_MAX_WHOLE)
     rounded = value.quantize(Decimal((0, (1,), -places)), rounding=rounding, context=_EXACT)
-    return _fitting(_without_exponent(rounded))
+    return fitting(without_exponent(rounded))
 
 
 def limited_numeric(value: Decimal, precision: int, scale: int = 0) -> Decimal:
@@ -398,136 +319,11 @@ def numeric_sign(value: Decimal) -> Decimal:
     return Decimal(0 if not value else -1 if value.is_signed() else 1)
 
 
-# Floating point
-
-
-def _checked(result: float, *operands: float) -> float:
-    """Fail where finite operands give an infinite result, as the server does."""
-    if result != result:
-        return FLOAT_NAN
-    if math.isinf(result) and not any(map(math.isinf, operands)):
-        raise EvaluationError("value out of range: overflow")
-    return result
-
-
-def float_add(left: float, right: float) -> float:
-    """Add."""
-    return _checked(float.__add__(left, right), left, right)
-
-
-def float_subtract(left: float, right: float) -> float:
-    """Subtract."""
-    return _checked(float.__sub__(left, right), left, right)
-
-
-def float_multiply(left: float, right: float) -> float:
-    """Multiply."""
-    result = _checked(float.__mul__(left, right), left, right)
-    if result == 0 and left != 0 and right != 0:
-        raise EvaluationError("value out of range: underflow")
-    return result
-
-
-def float_divide(left: float, right: float) -> float:
-    """Divide."""
-    if right == 0 and left == left:
-        raise EvaluationError("division by zero")
-    if left != left or right != right or right == 0 or isinstance(left, _FloatNaN):
-        return FLOAT_NAN
-    result = _checked(left / right, left, right)
-    if result == 0 and left != 0 and not math.isinf(right):
-        raise EvaluationError("value out of range: underflow")
-    return result
-
-
-def float4_result(value: float) -> float:
-    """Round the result of single-precision arithmetic."""
-    rounded = single(value)
-    if math.isinf(rounded) and not math.isinf(value):
-        raise EvaluationError("value out of range: overflow")
-    if rounded == 0 and value != 0:
-        raise EvaluationError("value out of range: underflow")
-    return rounded
-
-
-def float_round(value: float) -> float:
-    """Round half to even."""
-    return value if _whole(value) else float(round(value)) or math.copysign(0.0, value)
-
-
-def float_floor(value: float) -> float:
-    """Round down."""
-    return value if _whole(value) else float(math.floor(value)) or math.copysign(0.0, value)
-
-
-def float_ceil(value: float) -> float:
-    """Round up."""
-    return value if _whole(value) else float(math.ceil(value)) or math.copysign(0.0, value)
-
-
-def _whole(value: float) -> bool:
-    return math.isinf(value) or math.isnan(value) or abs(value) >= 2**53
-
-
-def float_abs(value: float) -> float:
-    """Return the absolute value."""
-    return FLOAT_NAN if math.isnan(value) else abs(value)
-
-
-def float_negate(value: float) -> float:
-    """Change the sign."""
-    return FLOAT_NAN if math.isnan(value) else -value
-
-
-def float_sign(value: float) -> float:
-    """Return -1, 0 or 1."""
-    return 0.0 if value == 0 or math.isnan(value) else math.copysign(1.0, value)
-
-
-# From one kind to another
-
-
 def numeric_to_int(value: Decimal) -> int:
     """Round half away from zero."""
     if not value.is_finite():
         raise EvaluationError("NaN and infinity are no integers")
     return int(_quantized(value, 0, ROUND_HALF_UP))
-
-
-def float_to_int(value: float) -> int:
-    """Round half to even."""
-    if not math.isfinite(value):
-        raise EvaluationError("NaN and infinity are no integers")
-    return round(value)
-
-
-def numeric_to_float8(value: Decimal) -> float:
-    """Return the nearest double."""
-    if value.is_nan():
-        return FLOAT_NAN
-    result = float(value)
-    if value.is_finite() and (math.isinf(result) or (result == 0 and value)):
-        raise EvaluationError("value out of range for double precision")
-    return result
-
-
-def float8_to_numeric(value: float, digits: int = 15) -> Decimal:
-    """Return the number in 15 significant digits, 6 for single precision, as the server does."""
-    if math.isnan(value):
-        return NUMERIC_NAN
-    if math.isinf(value):
-        return Decimal(value)
-    return _fitting(_without_exponent(Decimal(f"{value:.{digits}g}")))
-
-
-def float4_to_numeric(value: float) -> Decimal:
-    """Return the number in 6 significant digits, as the server does."""
-    return float8_to_numeric(value, 6)
-
-
-def int_to_float8(value: int) -> float:
-    """Return the nearest double."""
-    return float(value)
 
 
 # Output
@@ -536,33 +332,3 @@ def int_to_float8(value: int) -> float:
 def numeric_text(value: Decimal) -> str:
     """Print as the server does: never with an exponent."""
     return format(value, "f") if value.is_finite() else str(Decimal(value))
-
-
-def float8_text(value: float) -> str:
-    """Print with the fewest digits that read back, as the server does."""
-    return _float_text(value, repr(float(value)), 15)
-
-
-def float4_text(value: float) -> str:
-    """Print with the fewest digits that read back in single precision."""
-    digits = next(
-        (f"{value:.{n}g}" for n in range(1, 9) if single(float(f"{value:.{n}g}")) == value),
-        f"{value:.9g}",
-    )
-    return _float_text(value, digits, 6)
-
-
-def _float_text(value: float, digits: str, positional: int) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    if value == 0:
-        return "-0" if math.copysign(1, value) < 0 else "0"
-    number = Decimal(digits).normalize(_EXACT)
-    leading = number.adjusted()
-    if -4 <= leading < positional:
-        return format(number, "f")
-    sign, parts, _ = number.as_tuple()
-    first, rest = str(parts[0]), "".join(map(str, parts[1:]))
-    return f"{'-' if sign else ''}{first}{'.' if rest else ''}{rest}e{leading:+03d}"

@@ -7,7 +7,7 @@ type                  Python value
 ====================  ================================================================
 smallint to bigint    ``int``
 numeric               ``Decimal``; NaN is ``numbers.NUMERIC_NAN``, which equals itself
-real, double          ``float``; NaN is ``numbers.FLOAT_NAN``
+real, double          ``float``; NaN is ``floats.FLOAT_NAN``
 boolean               ``bool``
 date                  days since 1970-01-01 as ``int``; ``float`` for the infinities
 timestamp, -tz        microseconds since 1970-01-01 UTC, in the same way
