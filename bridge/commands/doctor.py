@@ -29,8 +29,12 @@ def _doctor(args: Namespace) -> int:
     from bridge.commands.settings import load_settings
     from bridge.postgres.connection import Database
     from bridge.postgres.preflight import Expected, Status, run_checks
+    from bridge.selecting import make_selection
 
-    source = load_settings(args).source
+    config = load_settings(args)
+    for sink in config.sinks:
+        make_selection(sink)  # its filter may name a function that is not there
+    source = config.source
     findings = run_checks(
         Database(source.dsn),
         Expected(

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import MakeBridge
-from tests.fixtures.bridge_process import BridgeProcess
+from tests.fixtures.bridge_process import SLOT, BridgeProcess
 from tests.fixtures.databases import Database
 from tests.fixtures.delivered import position, without_repeats
-from tests.fixtures.one_table import Connection, create_table, insert, insert_many, keys
+from tests.fixtures.one_table import (
+    Connection,
+    create_table,
+    insert,
+    insert_many,
+    keys,
+    single_row_commits,
+    stored_keys,
+)
 from tests.fixtures.slot_history import look_at_slot, wait_until_confirmed
+from tests.fixtures.waiting import eventually
 
 QUICK = {"status_interval_seconds": 0.2}
 REQUIRED = {"type": "file", "name": "required"}
@@ -222,6 +232,89 @@ def test_a_full_spill_pauses_the_sink_and_the_gap_is_told_when_it_is_resumed(
 def text_of(event: dict[str, Any]) -> str:
     lsn = event["commit_lsn"]
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}:{event['ordinal']}"
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.nightly)])
+def test_whenever_it_is_killed_an_optional_sink_misses_nothing(
+    kills: int, newest_database: Database, connection: Connection, make_bridge: MakeBridge
+) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    narrow = {"max_events": 500}  # so that it reads from disk, too
+    bridge = make_bridge(
+        newest_database.dsn, sinks=[REQUIRED, OPTIONAL], source=QUICK, backpressure=narrow
+    )
+    bridge.start().wait_until_logged("stream_started")
+    bridge.kill()
+    with single_row_commits(newest_database.dsn, writers=2):
+        for _ in range(kills):
+            gate = bridge.gate("optional")
+            gate.block() if choose.random() < 0.5 else gate.release()
+            enough = len(bridge.delivered("required").events()) + choose.randrange(1, 2000)
+            bridge.start().wait_for_events(enough, sink="required")
+            bridge.kill()
+    bridge.gate("optional").release()
+    bridge.start().wait_until_logged("stream_started")
+    wait_until_confirmed(connection)
+    stored = stored_keys(connection)
+    optional = bridge.delivered("optional")
+    required = bridge.delivered("required").events()
+    bridge.until(
+        lambda: len({e["event_id"] for e in optional.events()}) >= len(required), "all of them"
+    )
+    delivered = without_repeats(optional.events())
+    repeats = len(optional.events()) - len(delivered)
+    print(f"{len(stored)} sent, {len(delivered)} delivered, {repeats} repeated in {kills} kills")
+    assert sorted(keys(delivered)) == stored
+    assert delivered == required
+    assert bridge.terminate() == 0
+
+
+def test_existing_rows_wait_in_the_spill_too(
+    newest_database: Database, connection: Connection, make_bridge: MakeBridge
+) -> None:
+    insert_many(connection, 0, 1000)
+    bridge = make_bridge(
+        newest_database.dsn,
+        sinks=[REQUIRED, OPTIONAL],
+        source={**QUICK, "snapshot": "initial"},
+    )
+    bridge.gate("optional").block()
+    bridge.start().wait_until_logged("stream_started")
+    insert(connection, 5000)
+    bridge.wait_for_events(1001, sink="required")
+    wait_until_confirmed(connection)
+    bridge.gate("optional").release()
+    optional = bridge.wait_for_events(1001, sink="optional")
+    assert optional == bridge.delivered("required").events()
+    assert bridge.terminate() == 0
+
+
+def test_an_accepted_gap_is_told_behind_what_still_waits(
+    newest_database: Database, connection: Connection, make_bridge: MakeBridge
+) -> None:
+    bridge = make_bridge(newest_database.dsn, sinks=[REQUIRED, OPTIONAL], source=QUICK)
+    bridge.gate("optional").block()
+    bridge.start().wait_until_logged("stream_started")
+    insert(connection, 1)
+    bridge.wait_for_events(1, sink="required")
+    wait_until_confirmed(connection)
+    bridge.kill()
+    eventually(lambda: look_at_slot(connection).active_pid is None, message="the slot is free")
+    connection.execute("SELECT pg_drop_replication_slot(%s)", [SLOT])
+    insert(connection, 2)
+    bridge.gate("optional").release()
+    bridge.start("--accept-gap").wait_until_logged("stream_started")
+    insert(connection, 3)
+    optional = bridge.wait_for_events(3, sink="optional")
+    assert [event["operation"] for event in optional] == ["Insert", "Message", "Insert"]
+    assert keys(optional) == [1, 3]
+    assert bridge.terminate() == 0
+    insert(connection, 4)
+    bridge.start()
+    bridge.until(lambda: keys(bridge.delivered("optional").events())[-1:] == [4], "the next row")
+    assert bridge.terminate() == 0
 
 
 # Pausing
