@@ -38,7 +38,7 @@ log = structlog.get_logger()
 _STANDBY_WAIT_S = 1.0
 _CONFIRM_WAIT_S = 3.0
 _SINKS_EVERY_S = 0.25
-"""How soon a pause is noticed, and how much an optional sink gets twice after a crash."""
+"""How soon a pause is noticed."""
 
 
 class Bridge:
@@ -164,10 +164,11 @@ class Bridge:
             )
             watch = SlotWatch(config, slots, Publications(self._sql), holders=pipeline.holders)
             interval_s = config.wal_budget.check_interval_seconds
+            sinks_s = min(_SINKS_EVERY_S, config.checkpoint.interval_ms / 1000)
             try:
                 with (
                     Periodically("slot", interval_s, watch.look, self._fail),
-                    Periodically("sinks", _SINKS_EVERY_S, pipeline.look_at_sinks, self._fail),
+                    Periodically("sinks", sinks_s, pipeline.look_at_sinks, self._fail),
                 ):
                     if self._stopping.is_set() or not pipeline.deliver_first(point):
                         return

@@ -13,6 +13,7 @@ from bridge.core.events import Position
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
 from bridge.core.selection import Selection
+from bridge.log import mask
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.retry import Backoff
 from bridge.runtime.sink_states import SinkStates
@@ -173,7 +174,7 @@ class OptionalSink:
         self._log.warning("sink_gap_ended")
 
     def _give_up(self, error: BridgeError) -> None:
-        self._pause(error.message)
+        self._pause(mask(error.message))  # it is stored
 
     def _pause(self, reason: str) -> None:
         self._states.pause(self.name, reason, self._clock())
