@@ -24,6 +24,8 @@ REQUEST_TIMEOUT_S = 10.0
 _LOOK_S = 0.5
 
 _library_log = logging.getLogger("librdkafka")
+# It calls a setting experimental that we have chosen, and would say so at every start.
+_library_log.addFilter(lambda record: "enable.gapless.guarantee is" not in record.getMessage())
 
 Settings = dict[str, Any]
 
@@ -129,7 +131,7 @@ class Connection:
                 answer: ClusterMetadata = self.producer.list_topics(timeout=_LOOK_S, **asked)
                 return answer
             except KafkaException as error:
-                self.producer.poll(0)  # for the reason: the error only says that time is up
+                self.serve(0)  # for the reason: the error only says that time is up
                 reason = self._last or error.args[0]
                 denied = reason.code() in DENIED and not self._was_let_in
                 if denied or time.monotonic() > deadline:
@@ -142,14 +144,28 @@ class Connection:
         """Ask for a topic; its ``error`` says whether it is there."""
         return self.metadata(name).topics[name]
 
-    def check(self) -> None:
-        """Raise what librdkafka cannot recover from by itself.
+    @property
+    def fatal(self) -> KafkaError | None:
+        """The error that has made the producer useless; None while it is of use."""
+        return self._last if self._last is not None and self._last.fatal() else None
 
-        Raises:
-            Transient: the producer is of no use any more.
+    def serve(self, timeout: float) -> int:
+        """Call back with reports, waiting at most ``timeout`` seconds; return how many there were.
+
+        An error of the producer itself is not raised: ``fatal`` has it.
         """
-        if self._last is not None and self._last.fatal():
-            raise problem("The producer had to be given up", self._last)
+        try:
+            return self.producer.poll(timeout)
+        except KafkaException as error:
+            self._note(error.args[0])
+            return 0
+
+    def push(self, timeout: float) -> None:
+        """Send at once what waits for company, and serve for at most ``timeout`` seconds."""
+        try:
+            self.producer.flush(timeout)
+        except KafkaException as error:
+            self._note(error.args[0])
 
     def close(self) -> None:
         """Drop what waits and disconnect. What is under way may still arrive."""
@@ -158,6 +174,8 @@ class Connection:
             self.producer.flush(0.1)  # the reports, so that nothing refers to us any more
 
     def _note(self, error: KafkaError) -> None:
+        if self.fatal is not None:
+            return
         if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last is None:
             self._last = error
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, Message
 
 from bridge.core.events import Position
-from sinks.kafka.errors import REFUSED
+from sinks.kafka.errors import PURGED, REFUSED
 
 
 class Run:
@@ -44,6 +44,11 @@ class Run:
     def refused(self) -> bool:
         """Whether one of its messages can never be accepted."""
         return self.error is not None and self.error.code() in REFUSED
+
+    @property
+    def purged(self) -> bool:
+        """Whether its messages were dropped because of something else that failed."""
+        return self.error is not None and self.error.code() in PURGED
 
 
 class Runs:

@@ -11,6 +11,9 @@ from bridge.core.errors import BridgeError, EnvironmentProblem, Transient
 REFUSED: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD})
 """Errors of a message itself: no repetition helps."""
 
+PURGED: Final = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL})
+"""Errors of messages that something else has brought down."""
+
 DENIED: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,

@@ -17,7 +17,9 @@ _NOT = "It cannot be used here."
 
 _OURS: Final[Mapping[str, str]] = {
     "enable.idempotence": _ALWAYS.format("true"),
-    "enable.gapless.guarantee": _NOT,
+    "enable.gapless.guarantee": _ALWAYS.format("true"),
+    "message.timeout.ms": _ALWAYS.format("unlimited"),
+    "delivery.timeout.ms": _ALWAYS.format("unlimited"),
     "acks": _ALWAYS.format("all"),
     "request.required.acks": _ALWAYS.format("all"),
     "delivery.report.only.error": _ALWAYS.format("false"),

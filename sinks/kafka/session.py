@@ -23,6 +23,11 @@ from sinks.kafka.topics import Topics
 RUN_EVENTS = 500
 """Events that are settled together: few callbacks to look at, and progress still in small steps."""
 
+_SILENCE_S = 300.0
+"""Without a word for so long, it is worth while to begin anew. No single message is ever given up:
+those behind it could arrive in its place."""
+
+_LAST_WORDS_S = 0.5
 _WAIT_S = 0.05
 _POLL_S = 0.002
 
@@ -61,6 +66,7 @@ class Session:
         self._care = parts.care
         self._runs = Runs()
         self._rejections: list[Rejection] = []
+        self._heard = monotonic()
 
     def write(self, batch: EventBatch) -> None:
         """Hand the batch to the producer; waits while that is full."""
@@ -80,7 +86,7 @@ class Session:
         deadline = monotonic() + timeout
         self._look(0)
         while self._runs and (left := deadline - monotonic()) > 0:
-            self._producer.flush(min(left, _WAIT_S))
+            self._connection.push(min(left, _WAIT_S))
             self._look(0)
         return self._progress()
 
@@ -139,15 +145,16 @@ class Session:
 
     def _send_alone(self, run: Run) -> None:
         """Wait until one event is confirmed, or blame it."""
-        while run.pending:
-            self._producer.flush(_WAIT_S)
-            self._connection.check()
+        while run.pending and self._connection.fatal is None:
+            self._connection.push(_WAIT_S)
+        self._hear_out()
         if run.refused and run.error is not None:
             self._care.blame(run.last, f"The brokers do not take it: {_said(run.error)}.")
 
     def _why_not_queued(self, event: CdcEvent, body: str, error: KafkaError) -> str:
         """Return why an event is refused before it is sent; raise if the reason is another."""
         if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+            self._look(0)  # which knows more, if the producer has failed
             raise problem(f"The event at {event.position} could not be queued", error)
         size = max(_size(message) for message in self._messages(event, body))
         limit = self._config.max_message_bytes
@@ -162,25 +169,41 @@ class Session:
 
     def _look(self, timeout: float) -> None:
         """Serve reports, waiting at most ``timeout`` seconds for the first of them."""
-        self._producer.poll(timeout)
+        if self._connection.serve(timeout) or not self._runs:
+            self._heard = monotonic()
         self._runs.settle()
         self._care.passed(self._durable)
-        self._connection.check()
         self._raise_failure()
 
     def _raise_failure(self) -> None:
-        """Raise if a message failed; everything that is not durable is to be repeated."""
+        """Raise if something failed; everything that is not durable is to be repeated."""
+        self._hear_out()
         failed = self._runs.failed()
-        if failed is None or failed.error is None:
-            return
-        if failed.refused:
+        if failed is not None and failed.refused and failed.error is not None:
             if self._care.until is None and self._runs.last is not None:
                 self._care.begin(self._runs.last)
             raise Transient(
                 f"The brokers refused a message: {_said(failed.error)}.",
                 remedy="What is under way is repeated one by one, to find it.",
             )
-        raise problem("A message was not delivered", failed.error)
+        # Before the messages, which fail because of it.
+        if self._connection.fatal is not None:
+            raise problem("The producer has to be given up", self._connection.fatal)
+        if failed is not None and failed.error is not None:
+            raise problem("A message was not delivered", failed.error)
+        if monotonic() - self._heard > _SILENCE_S:
+            raise Transient(f"No message has been confirmed for {_SILENCE_S:.0f} seconds.")
+
+    def _hear_out(self) -> None:
+        """Where something failed as a consequence, wait a moment for the report on its cause."""
+        deadline = monotonic() + _LAST_WORDS_S
+        while monotonic() < deadline:
+            failed = self._runs.failed()
+            if not self._runs or (failed is not None and failed.refused):
+                return
+            if self._connection.fatal is None and not (failed is not None and failed.purged):
+                return
+            self._connection.serve(_WAIT_S)
 
     def _progress(self) -> Progress:
         rejections, self._rejections = tuple(self._rejections), []

@@ -55,6 +55,10 @@ class KafkaSink:
         if config.delivery == "exactly_once":
             extra["transactional.id"] = config.transactional_id or transactional_id(feed)
             extra["transaction.timeout.ms"] = config.transaction_timeout_ms
+        else:
+            # Nothing is sent behind a message that failed, and none fails by the clock.
+            extra["enable.gapless.guarantee"] = True
+            extra["message.timeout.ms"] = 0
         connection = Connection(config, extra, was_let_in=self._has_been_open)
         try:
             topics = Topics(connection, connection_settings(config), config.create_topics)

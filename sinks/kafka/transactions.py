@@ -143,12 +143,12 @@ class TransactionalSession(Session):
         try:
             if position is not None and moves:
                 self._produce_position(position)
+            # A commit would wait for messages that cannot follow a refused one; here it is seen.
+            while self._runs:
+                self._connection.push(_WAIT_S)
+                self._look(0)
             self._producer.commit_transaction(_COMMIT_TIMEOUT_S)
         except KafkaException as error:
-            self._producer.poll(_WAIT_S)
-            failed = self._runs.failed()
-            if failed is not None and failed.refused:
-                self._raise_failure()
             raise problem("A transaction could not be committed", error.args[0]) from None
         self._began = None
         self._committed = position
