@@ -122,7 +122,8 @@ class SchemaRegistryClient:
         if status == 409:
             raise SchemaRefused(
                 f"Its schema is not compatible with those of the subject {subject}: {said}",
-                "Change the table back, or the compatibility level of the subject.",
+                "Change the table back, or the compatibility level of the subject; where several"
+                " tables share it, set subject_strategy: topic_record_name.",
             )
         if code in (_NO_SUBJECT, _NO_SCHEMA):
             raise SchemaRefused(

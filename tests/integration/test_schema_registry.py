@@ -150,6 +150,24 @@ def test_subjects(schema_registry: RegistryApi, topic: str, strategy: Any, subje
     assert schema_registry.versions(subject.format(topic=topic, table=table)) == [1]
 
 
+def test_two_tables_on_one_topic_need_another_strategy(
+    schema_registry: RegistryApi, topic: str
+) -> None:
+    users = make_event(row=("1", "Ada"))
+    orders = make_event(row=("1", "x"), relation=relation_of(*FIRST, table="orders"))
+    encoder = encoder_for(schema_registry)
+    encoder.encode_value(users, topic)
+    with pytest.raises(EnvironmentProblem, match="set subject_strategy: topic_record_name"):
+        encoder.encode_value(orders, topic)
+
+    encoder = encoder_for(schema_registry, subject_strategy="topic_record_name")
+    tables = [
+        read(schema_registry, encoder.encode_value(event, topic))["table"]
+        for event in (users, orders)
+    ]
+    assert tables == ["users", "orders"]
+
+
 FIRST = (("id", "int4"), ("name", "text"))
 EVOLUTIONS = {
     "add": ((*FIRST, ("age", "int4")), ("1", "Ada", "36")),
