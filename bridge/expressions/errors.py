@@ -8,9 +8,9 @@ from bridge.core.errors import BridgeError, ConfigError
 class EvaluationError(BridgeError):
     """The expression has no value for this event: a division by zero, a text that is no number.
 
-    PostgreSQL fails the statement there. Here it concerns one event, which its reader can neither
-    deliver nor drop in silence: it is to be dead-lettered, and the stream goes on. The message
-    holds the expression, never a value of the row.
+    PostgreSQL fails the statement there. Here it concerns one event, which can neither be delivered
+    nor dropped in silence: who knows how to rejects it as a dead letter, and the stream goes on.
+    The message holds the expression, never a value of the row.
     """
 
 
