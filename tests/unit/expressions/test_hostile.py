@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.errors import ConfigError
@@ -60,6 +60,7 @@ def test_a_hostile_literal_is_a_value(value: str) -> None:
     assert compile_condition(f"strpos(x, {literal}) = 1")(event) is True
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.text(min_size=1, max_size=20))
 def test_any_literal_and_any_name(value: str, name: str) -> None:
     value, name = value.replace("\0", ""), name.replace("\0", "x")

@@ -277,7 +277,9 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(TOKENS, max_size=12).map(" ".join))
 def test_any_row_of_tokens_is_an_expression_or_a_clear_error(
     caplog: pytest.LogCaptureFixture, text: str
