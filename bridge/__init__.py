@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bridge.core.events import CdcEvent, Operation, Position
     from bridge.core.retry import RetryPolicy as RetryConfig
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
+    from sinks.kafka import KafkaCdcConsumer, KafkaConfig
     from sinks.rabbitmq.config import RabbitMqConfig
     from sinks.rabbitmq.sink import RabbitMqCdcConsumer
     from sinks.webhook import WebhookCdcConsumer, WebhookConfig
@@ -27,6 +28,8 @@ __all__ = [
     "Config",
     "DeliveryGivenUp",
     "EventRejected",
+    "KafkaCdcConsumer",
+    "KafkaConfig",
     "Operation",
     "Position",
     "RabbitMqCdcConsumer",
@@ -47,6 +50,8 @@ _HOMES = {
     "Config": "bridge.config",
     "DeliveryGivenUp": "bridge.core.errors",
     "EventRejected": "bridge.core.errors",
+    "KafkaCdcConsumer": "sinks.kafka",
+    "KafkaConfig": "sinks.kafka",
     "Operation": "bridge.core.events",
     "Position": "bridge.core.events",
     "RabbitMqCdcConsumer": "sinks.rabbitmq.sink",
