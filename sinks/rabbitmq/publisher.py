@@ -51,7 +51,8 @@ class Publisher:
     ) -> None:
         self._config = config
         self._log = log.bind(sink=name)
-        self._name = connection_name
+        self._thread_name = f"sink-{name}-amqp"
+        self._connection_name = connection_name
         self._starting = starting
         self._changed = Condition()
         self._lanes: list[Lane] = []
@@ -72,7 +73,7 @@ class Publisher:
         Raises:
             BridgeError: it is not possible, for now or for good.
         """
-        parameters = connection_parameters(self._config, self._name)
+        parameters = connection_parameters(self._config, self._connection_name)
         loop = self._loop = IOLoop()
         self._lanes = [
             Lane(
@@ -85,7 +86,7 @@ class Publisher:
             )
             for number in range(self._config.connections)
         ]
-        self._thread = Thread(target=self._serve, name=f"{self._name} amqp", daemon=True)
+        self._thread = Thread(target=self._serve, name=self._thread_name, daemon=True)
         self._thread.start()
         # Twice, because the connection has a timeout of its own, with a better reason.
         deadline = time.monotonic() + 2 * self._config.connect_timeout_seconds

@@ -9,6 +9,9 @@ from urllib.parse import unquote, urlsplit
 from bridge.core.secret import MASK, Secret
 
 _PORTS = {"amqp": 5672, "amqps": 5671}
+_DEFAULT_PASSWORD = "guest"
+"""Everybody knows it, and masking the word everywhere would hide the user of that name."""
+
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _ACCOUNT = re.compile(r"\w+://[^:@/]*:(?P<password>.*)@", re.DOTALL)
 
@@ -28,7 +31,8 @@ class AmqpUrl(Secret):
     def fragments(self) -> tuple[str, ...]:
         account = _ACCOUNT.match(self._text)
         password = account["password"] if account else ""
-        return tuple(text for text in (self._text, password, unquote(password)) if text)
+        passwords = {password, unquote(password)} - {"", _DEFAULT_PASSWORD}
+        return (self._text, *sorted(passwords, key=len, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,6 @@ class Address:
             host=host,
             port=_PORTS[scheme] if port is None else port,
             user=unquote(parts.username) if parts.username else "guest",
-            password="guest" if parts.password is None else unquote(parts.password),
+            password=_DEFAULT_PASSWORD if parts.password is None else unquote(parts.password),
             vhost=vhost,
         )

@@ -64,6 +64,7 @@ def test_an_url_shows_without_its_password() -> None:
     assert str(AmqpUrl(URL)) == "amqp://app:***@mq.example.com:5672/shop"
     assert "c4nary" not in repr(config())
     assert "c4nary" not in repr(config().address)
+    assert AmqpUrl("amqp://guest:guest@localhost").fragments()[1:] == ()
     assert {"c%2Fd", "c/d"} <= set(AmqpUrl("amqp://a:c%2Fd@localhost").fragments())
 
 

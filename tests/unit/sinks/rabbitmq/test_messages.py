@@ -47,7 +47,7 @@ def test_the_library_reads_what_was_meant(event: CdcEvent) -> None:
     assert header.body_size == 2
     properties = header.properties
     assert properties.content_type == "application/json"
-    assert properties.headers == dict(MessageHeaders()(event))
+    assert properties.headers == dict(MessageHeaders(for_routing=True)(event))
     assert properties.delivery_mode == 2
     assert properties.message_id == message.message_id == event.event_id
     assert properties.timestamp == TIMESTAMP // 1_000_000
