@@ -1,8 +1,8 @@
 """The sink ``kafka``, with the library ``confluent-kafka``.
 
-``sink`` opens a ``session``, which has one producer (``client``) from open to close and counts what
-is confirmed (``delivery``); ``transactions`` is the session of ``exactly_once``, and ``positions`` is
-where it keeps what it has sent. ``messages`` and ``outbox`` make messages of events.
+``sink`` opens a ``session``, which has one producer (``client``) from open to close and counts
+what is confirmed (``delivery``); ``transactions`` is the session of ``exactly_once``, and
+``positions`` is where it keeps what it has sent. ``messages`` and ``outbox`` make messages of events.
 """
 
 from __future__ import annotations
