@@ -19,6 +19,7 @@ _PRECONDITION_FAILED = 406
 _NOT_ALLOWED = 530
 
 _TOO_LARGE = re.compile(r"message size \d+ is larger than (?:configured )?max size (\d+)")
+_PASSES = re.compile(r"is down|limit .* reached")
 _CLOSED_BY_BROKER = re.compile(r"ClosedByBroker: \((\d+)\) ['\"](.*)['\"]")
 
 
@@ -33,7 +34,7 @@ def connection_failure(error: BaseException, config: RabbitMqConfig) -> BridgeEr
                 remedy="Name the authority that signed it in tls.ca_file, and the host as the "
                 "certificate has it in the url.",
             )
-        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        if getattr(cause, "reason", None) == "WRONG_VERSION_NUMBER":  # of an SSLError
             return EnvironmentProblem(
                 f"{where} does not speak TLS on this port.",
                 remedy="Use the port for TLS, usually 5671, or amqp:// without TLS.",
@@ -65,7 +66,7 @@ def _closed_connection(code: int, text: str, where: str, config: RabbitMqConfig)
             f"{where} has no virtual host {address.vhost!r}.",
             remedy="Create it, or name another one at the end of the url; / is written %2F.",
         )
-    if code == _NOT_ALLOWED and "refused" in text:
+    if code == _NOT_ALLOWED and "refused" in text and not _PASSES.search(text):
         return EnvironmentProblem(
             f"{where} does not let {address.user!r} into the virtual host {address.vhost!r}.",
             remedy=f"Grant it with: rabbitmqctl set_permissions -p {address.vhost} {address.user}",
