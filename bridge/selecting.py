@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 
 import structlog
 
@@ -13,8 +10,17 @@ from bridge.config import ExcludedColumns, SinkConfig
 from bridge.core.errors import BridgeError, ConfigError
 from bridge.core.events import CdcEvent, Operation
 from bridge.core.relation import Relation
-from bridge.core.selection import Columns, Condition, Filter, Renaming, Selection, Shape
+from bridge.core.selection import (
+    Columns,
+    Condition,
+    Filter,
+    Renaming,
+    Selection,
+    Shape,
+    Undecided,
+)
 from bridge.core.table_patterns import TablePattern
+from sinks.routing import load_function
 
 log = structlog.get_logger()
 
@@ -74,13 +80,15 @@ def _pattern(text: str) -> TablePattern:
 
 def _named(sink: SinkConfig, where: str) -> Condition:
     """Return the condition with errors that say whose it is: that of a table without the column."""
-    from bridge.expressions import compile_condition  # its parser is imported on use
+    from bridge.expressions import EvaluationError, compile_condition
 
     holds = compile_condition(where)
 
     def condition(event: CdcEvent) -> bool | None:
         try:
             return holds(event)
+        except EvaluationError as error:
+            raise Undecided(f"filter.where: {error.message}", remedy=error.remedy) from error
         except ConfigError as error:
             raise ConfigError(
                 f"The filter of sink {sink.name!r} cannot be used: {error.message}",
@@ -92,35 +100,17 @@ def _named(sink: SinkConfig, where: str) -> Condition:
 
 def _guarded(sink: SinkConfig, name: str) -> Condition:
     """Return the function with errors that name it, without what its own say: that may be a row."""
-    function = _find(name)
+    function = load_function(name, role="filter")
 
     def condition(event: CdcEvent) -> bool | None:
         try:
-            return function(event)
+            wanted = function(event)
         except Exception as error:
             raise BridgeError(
                 f"The filter {name} of sink {sink.name!r} failed at {event.position} with "
                 f"{type(error).__name__}.",
                 remedy="Correct the function; nothing was confirmed, so the event comes again.",
-            ) from error
+            ) from None
+        return None if wanted is None else bool(wanted)
 
     return condition
-
-
-def _find(name: str) -> Callable[[CdcEvent], bool | None]:
-    module, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        function = getattr(import_module(module), attribute)
-    except ImportError as error:
-        raise ConfigError(
-            f"The filter {name} cannot be imported: {error}.",
-            remedy="The module has to be in the working directory or on Python's path.",
-        ) from error
-    except AttributeError:
-        raise ConfigError(f"The module {module} has no function {attribute}.") from None
-    if not callable(function):
-        raise ConfigError(f"The filter {name} is not a function.")
-    found: Callable[[CdcEvent], bool | None] = function
-    return found

@@ -152,24 +152,26 @@ class Routes:
         return found
 
 
-def load_function(name: str) -> _Function:
+def load_function(name: str, *, role: str = "routing function") -> _Function:
     """Return the function called ``package.module:function``.
+
+    Args:
+        name: of the function.
+        role: what it is for, for the errors.
 
     Raises:
         ConfigError: there is no such function.
     """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
-        raise ConfigError(
-            f"The routing function {name!r} is not of the form package.module:function."
-        )
+        raise ConfigError(f"The {role} {name!r} is not of the form package.module:function.")
     if os.getcwd() not in sys.path:  # which an installed command does not have
         sys.path.insert(0, os.getcwd())
     try:
         module = import_module(module_name)
     except Exception as error:
         raise ConfigError(
-            f"The routing function {name!r} cannot be imported: {type(error).__name__}: {error}.",
+            f"The {role} {name!r} cannot be imported: {type(error).__name__}: {error}.",
             remedy="The module has to be in the working directory or on Python's path.",
         ) from error
     function = getattr(module, attribute, None)

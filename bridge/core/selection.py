@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.core.events import (
     ABSENT,
     GAP_PREFIX,
@@ -32,6 +32,14 @@ Condition: TypeAlias = Callable[[CdcEvent], bool | None]
 """Says of the event as it came whether it is wanted; None where that is unknown."""
 
 Reshape: TypeAlias = Callable[[CdcEvent], CdcEvent]
+
+Refuse: TypeAlias = Callable[[CdcEvent, str], None]
+"""Takes an event of which nobody can say whether it is wanted, and why, without row values."""
+
+
+class Undecided(BridgeError):
+    """A condition has no answer for this event, such as after a division by zero."""
+
 
 _KNOWN_RELATIONS = 1000
 """A reconnect and every change of a table bring new relations: old ones have to go some time."""
@@ -63,8 +71,16 @@ class Filter:
         self._conditions = tuple(conditions)
         self._wanted: dict[Relation, frozenset[Operation]] = {}
 
-    def apply(self, batch: EventBatch) -> EventBatch:
-        """Return the batch without the events that are not selected, and with all its commits."""
+    def apply(self, batch: EventBatch, refuse: Refuse | None = None) -> EventBatch:
+        """Return the batch without the events that are not selected, and with all its commits.
+
+        Args:
+            batch: as it came.
+            refuse: called for each event that a condition cannot decide on, which is left out.
+
+        Raises:
+            Undecided: there is such an event, and no ``refuse``.
+        """
         wanted, conditions = self._wanted, self._conditions
         kept: list[CdcEvent] = []
         for event in batch.events:
@@ -72,7 +88,7 @@ class Filter:
             if operations is None:
                 operations = self._operations_of(event.relation)
             if event.operation in operations:
-                if not conditions or self._holds(event):
+                if not conditions or self._holds(event, refuse):
                     kept.append(event)
             elif _is_gap(event):
                 kept.append(event)
@@ -80,10 +96,16 @@ class Filter:
             return batch
         return EventBatch(kept, batch.commits, batch.size_bytes * len(kept) // len(batch))
 
-    def _holds(self, event: CdcEvent) -> bool:
+    def _holds(self, event: CdcEvent, refuse: Refuse | None) -> bool:
         unknown = event.operation is Operation.TRUNCATE
         for condition in self._conditions:
-            held = condition(event)
+            try:
+                held = condition(event)
+            except Undecided as error:
+                if refuse is None:
+                    raise
+                refuse(event, error.message)
+                return False
             if not held and (held is not None or not unknown):
                 return _is_gap(event)
         return True
@@ -284,14 +306,19 @@ class Selection:
     filter: Filter | None = None
     shape: Shape | None = None
 
-    def apply(self, batch: EventBatch) -> EventBatch:
+    def apply(self, batch: EventBatch, refuse: Refuse | None = None) -> EventBatch:
         """Return what the sink gets of the batch; the batch itself if that is all of it.
+
+        Args:
+            batch: as it came.
+            refuse: see ``Filter.apply``.
 
         Raises:
             ConfigError: the names of columns clash.
+            Undecided: see ``Filter.apply``.
         """
         if self.filter is not None:
-            batch = self.filter.apply(batch)
+            batch = self.filter.apply(batch, refuse)
         if self.shape is not None:
             batch = self.shape.apply(batch)
         return batch

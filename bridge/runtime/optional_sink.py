@@ -111,7 +111,7 @@ class OptionalSink:
             resume=resume,
             horizon=horizon,
             backoff=Backoff(RetryPolicy()),
-            dead_letters=None,
+            dead_letters=dead_letters,
             durable=durable,
             failed=failed,
             selection=None if selection is None else Selection(filter=selection.filter),

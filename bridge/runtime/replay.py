@@ -23,7 +23,7 @@ class Replayed:
     Attributes:
         accepted: held durably by the sink now.
         refused: refused again; they wait with the new reason.
-        left_out: not what the sink gets any more; they wait as before.
+        left_out: not what the sink gets as it is configured now; they wait as before.
     """
 
     accepted: int = 0
@@ -91,7 +91,7 @@ class Replay:
     def _write(self, batch: list[tuple[DeadLetter, CdcEvent]], total: Replayed) -> None:
         events = EventBatch([event for _, event in batch], (), sum(e.size_bytes for e, _ in batch))
         if self.selection is not None:
-            events = self.selection.apply(events)
+            events = self.selection.apply(events, refuse=lambda event, reason: None)
             selected = {event.position for event in events.events}
             total.left_out += sum(event.position not in selected for _, event in batch)
             batch = [(letter, event) for letter, event in batch if event.position in selected]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from bridge.core.events import EventBatch, Position
-from bridge.core.selection import Selection
+from bridge.core.selection import Refuse, Selection
 
 
 class Sieve:
@@ -17,10 +17,13 @@ class Sieve:
 
     Args:
         selection: what the sink gets; None for everything.
+        refuse: puts an event aside of which nobody can say whether the sink gets it; returns when
+            that is durable.
     """
 
-    def __init__(self, selection: Selection | None) -> None:
+    def __init__(self, selection: Selection | None, refuse: Refuse | None = None) -> None:
         self._selection = selection
+        self._refuse = refuse
         self._pending: deque[tuple[Position | None, Position]] = deque()
 
     def restart(self) -> None:
@@ -31,7 +34,7 @@ class Sieve:
         """Return what the sink is to be given of a batch, which must not be empty."""
         if self._selection is None:
             return batch
-        selected = self._selection.apply(batch)
+        selected = self._selection.apply(batch, self._refuse)
         self._pending.append((selected.last if selected.events else None, batch.last))
         return selected
 

@@ -21,7 +21,7 @@ from bridge.core.lsn import Lsn, format_lsn
 from bridge.core.selection import Selection
 from bridge.runtime.retry import Backoff
 from bridge.runtime.sieve import Sieve
-from sinks.base import Feed, Progress, Rejection, Sink
+from sinks.base import Feed, Progress, Sink
 
 log = structlog.get_logger()
 
@@ -115,7 +115,7 @@ class SinkWorker(Generic[B]):
         self._report_durable = durable
         self._report_failure = failed
         self._give_up = give_up
-        self._sieve = Sieve(selection)
+        self._sieve = Sieve(selection, self._park)
         self._unsettled: deque[EventBatch] = deque()
         self._attempts = 0
         self.paused = paused
@@ -278,7 +278,7 @@ class SinkWorker(Generic[B]):
 
     def _settle(self, progress: Progress) -> None:
         for rejection in progress.rejections:
-            self._park(rejection)
+            self._park(self._find(rejection.position), rejection.reason)
         held, reached = self._durable, self._sieve.durable(progress.durable)
         if reached is not None and (held is None or reached > held):
             held = self._durable = reached
@@ -294,19 +294,15 @@ class SinkWorker(Generic[B]):
         if settled is not None:
             self._report_durable(self.name, settled)
 
-    def _park(self, rejection: Rejection) -> None:
+    def _park(self, event: CdcEvent, reason: str) -> None:
+        position = event.position
         if self._dead_letters is None:
             raise BridgeError(
-                f"Sink {self.name!r} can never accept the event at {rejection.position}: "
-                f"{rejection.reason}",
+                f"Sink {self.name!r} can never accept the event at {position}: {reason}",
                 remedy="Set dead_letter to true for this sink to put such events aside and go on.",
             )
-        self._dead_letters.park(
-            self.name, self._find(rejection.position), rejection.reason, self._attempts + 1
-        )
-        self._log.error(
-            "event_dead_lettered", position=str(rejection.position), reason=rejection.reason
-        )
+        self._dead_letters.park(self.name, event, reason, self._attempts + 1)
+        self._log.error("event_dead_lettered", position=str(position), reason=reason)
 
     def _find(self, position: Position) -> CdcEvent:
         for batch in self._unsettled:

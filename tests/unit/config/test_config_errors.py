@@ -162,6 +162,7 @@ def test_an_alias_that_contains_itself_ends(tmp_path: Path) -> None:
     [
         ("filter: {tables: [users]}", "filter", "Write schema.table, such as public.users"),
         ("filter: {operations: [insrt]}", "filter.operations[0]", "Did you mean insert?"),
+        ("filter: {where: 'total >'}", "filter.where", "total >"),
         ("filter: {function: wanted}", "filter.function", "package.module:function"),
         ("filter: {wher: x}", "filter.wher", "did you mean 'where'?"),
         ("columns: {users: [id]}", "", "columns: 'users' is not the name of a table"),

@@ -22,7 +22,7 @@ from bridge.core.events import (
     TruncateEvent,
 )
 from bridge.core.relation import Relation, ReplicaIdentity
-from bridge.core.selection import Columns, Filter, Renaming, Selection, Shape
+from bridge.core.selection import Columns, Filter, Renaming, Selection, Shape, Undecided
 from bridge.core.table_patterns import TablePattern
 from tests.fixtures.events import USERS, make_batch, make_event, make_message, make_relation
 
@@ -151,6 +151,21 @@ def test_every_condition_has_to_hold() -> None:
         conditions=[lambda event: event.ordinal > 0, lambda event: event.ordinal < 2]
     ).apply(batch)
     assert [event.ordinal for event in chosen.events] == [1]
+
+
+def test_an_event_that_no_condition_can_decide_on_is_refused_or_an_error() -> None:
+    def condition(event: CdcEvent) -> bool:
+        if event.ordinal == 1:
+            raise Undecided("division by zero")
+        return True
+
+    undecided, batch = Filter(conditions=[condition]), make_batch((1, 0), (1, 1), (1, 2))
+    refused: list[tuple[CdcEvent, str]] = []
+    chosen = undecided.apply(batch, lambda event, reason: refused.append((event, reason)))
+    assert [event.ordinal for event in chosen.events] == [0, 2]
+    assert refused == [(batch.events[1], "division by zero")]
+    with pytest.raises(Undecided):
+        undecided.apply(batch)
 
 
 # Columns

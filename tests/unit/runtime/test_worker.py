@@ -12,7 +12,7 @@ import pytest
 from bridge.core.errors import EnvironmentProblem, GapDetected
 from bridge.core.events import CdcEvent, Position
 from bridge.core.retry import RetryPolicy
-from bridge.core.selection import Columns, Filter, Selection, Shape
+from bridge.core.selection import Columns, Filter, Selection, Shape, Undecided
 from bridge.core.table_patterns import TablePattern
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.retry import Backoff
@@ -335,6 +335,30 @@ def test_the_dead_letter_is_the_event_as_it_came(make_bench: MakeBench) -> None:
     [(_, parked, _)] = bench.parked
     assert parked is refused
     assert all(set(event["new_values"]) == {"id"} for event in bench.target.events)
+
+
+def test_what_a_filter_cannot_decide_on_is_parked_and_the_others_go_on(
+    make_bench: MakeBench,
+) -> None:
+    odd = BATCHES[4].events[2]  # the last of all: nothing behind it can settle it
+
+    def condition(event: CdcEvent) -> bool:
+        if event is odd:
+            raise Undecided("division by zero")
+        return True
+
+    bench = make_bench(selection=Selection(Filter(conditions=[condition])))
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert bench.parked == [("memory", odd, "division by zero")]
+    assert bench.held == IDS[:-1]
+
+    strict = make_bench(selection=Selection(Filter(conditions=[condition])), dead_letters=None)
+    strict.put_all()
+    strict.worker.start()
+    eventually(lambda: strict.failures, message="the worker gives up")
+    assert str(odd.position) in str(strict.failures[0])
 
 
 # Pausing
