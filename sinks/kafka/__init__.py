@@ -2,7 +2,7 @@
 
 ``sink`` opens a ``session``, which has one producer (``client``) from open to close and counts
 what is confirmed (``delivery``); ``transactions`` is the session of ``exactly_once``, and
-``positions`` is where it keeps what it has sent. ``messages`` and ``outbox`` make messages of events.
+``positions`` is where it keeps what it has sent. ``messages`` and ``outbox`` make messages.
 """
 
 from __future__ import annotations
