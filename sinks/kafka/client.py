@@ -23,9 +23,9 @@ REQUEST_TIMEOUT_S = 10.0
 
 _LOOK_S = 0.5
 
-_library_log = logging.getLogger("librdkafka")
+library_log = logging.getLogger("librdkafka")
 # It calls a setting experimental that we have chosen, and would say so at every start.
-_library_log.addFilter(lambda record: "enable.gapless.guarantee is" not in record.getMessage())
+library_log.addFilter(lambda record: "enable.gapless.guarantee is" not in record.getMessage())
 
 Settings = dict[str, Any]
 
@@ -110,7 +110,7 @@ class Connection:
         self._last: KafkaError | None = None
         settings = {**producer_settings(config), **(extra or {}), "error_cb": self._note}
         try:
-            self.producer = Producer(settings, logger=_library_log)
+            self.producer = Producer(settings, logger=library_log)
         except KafkaException as error:
             raise EnvironmentProblem(
                 f"The client for Kafka could not be made: {error.args[0].str()}.",

@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.events import Position
 from sinks.base import Feed
-from sinks.kafka.client import REQUEST_TIMEOUT_S, Settings
+from sinks.kafka.client import REQUEST_TIMEOUT_S, Settings, library_log
 from sinks.kafka.config import TopicCreation
 from sinks.kafka.errors import problem
 
@@ -94,7 +94,7 @@ def read_position(settings: Settings, topic: str, feed: Feed) -> Position | None
 
 def _end(settings: Settings, partition: TopicPartition) -> int:
     """Return where the partition ends, open transactions included."""
-    admin = AdminClient(settings)  # it has to live until the answer is here
+    admin = AdminClient(settings, logger=library_log)  # it has to live until the answer is here
     asked = admin.list_offsets(
         {partition: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
         isolation_level=IsolationLevel.READ_UNCOMMITTED,
@@ -118,7 +118,8 @@ def _read(
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "fetch.wait.max.ms": 50,
-        }
+        },
+        logger=library_log,
     )
     found: list[tuple[bytes | None, bytes | None]] = []
     deadline = time.monotonic() + _READ_TIMEOUT_S

@@ -7,7 +7,7 @@ import time
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from sinks.kafka.client import REQUEST_TIMEOUT_S, Connection, Settings
+from sinks.kafka.client import REQUEST_TIMEOUT_S, Connection, Settings, library_log
 from sinks.kafka.config import TopicCreation
 from sinks.kafka.errors import UNKNOWN_TOPIC, problem
 from sinks.kafka.messages import safe_topic
@@ -79,7 +79,7 @@ def create_topic(settings: Settings, topic: str, creation: TopicCreation) -> Non
         replication_factor=creation.replication_factor or -1,
         config={name: _text(value) for name, value in creation.config.items()},
     )
-    admin = AdminClient(settings)
+    admin = AdminClient(settings, logger=library_log)
     try:
         admin.create_topics([new], operation_timeout=REQUEST_TIMEOUT_S)[topic].result(
             REQUEST_TIMEOUT_S * 2
