@@ -102,9 +102,13 @@ class FanOut:
         for optional in self._optional.values():
             optional.tend()
 
-    def close(self) -> None:
-        """End what feeds optional sinks, after the runner has ended its workers."""
-        deadline = time.monotonic() + self._config.shutdown.drain_seconds
+    def close(self, timeout_s: float) -> None:
+        """End what feeds optional sinks, after the runner has ended its workers.
+
+        Args:
+            timeout_s: how long they may take for what they were given; the rest waits on disk.
+        """
+        deadline = time.monotonic() + timeout_s
         for optional in self._optional.values():
             optional.close(max(0.0, deadline - time.monotonic()))
 

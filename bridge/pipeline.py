@@ -26,6 +26,9 @@ from bridge.starting import StartPoint
 from bridge.streaming import Connector
 from decoders.decoder import PgOutputDecoder
 
+_LAST_S = 1.0
+"""What optional sinks get to finish when the required ones have used up the time to drain."""
+
 
 class Pipeline:
     """Decoder, ledger, runner, and a worker for each sink.
@@ -124,8 +127,9 @@ class Pipeline:
         if self._closed:
             return
         self._closed = True
+        deadline = time.monotonic() + self._config.shutdown.drain_seconds
         self._runner.close()
-        self._fan_out.close()
+        self._fan_out.close(max(_LAST_S, deadline - time.monotonic()))
         self.wakeup.close()
 
     def look_at_sinks(self) -> None:

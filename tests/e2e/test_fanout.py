@@ -407,6 +407,35 @@ def test_a_new_sink_begins_with_the_stream_and_a_removed_one_is_forgotten(
     assert bridge.terminate() == 0
 
 
+def test_what_waits_for_an_optional_sink_goes_with_it(
+    newest_database: Database, connection: Connection, make_bridge: MakeBridge
+) -> None:
+    bridge = make_bridge(newest_database.dsn, sinks=[REQUIRED, OPTIONAL], source=QUICK)
+    bridge.gate("optional").block()
+    bridge.start().wait_until_logged("stream_started")
+    insert(connection, 1, 2)
+    bridge.wait_for_events(2, sink="required")
+    bridge.command("sinks", "pause", "optional")
+    wait_until_confirmed(connection)
+    bridge.kill()
+    both = bridge.settings["sinks"]
+    bridge.settings["sinks"] = both[:1]
+    bridge.start().wait_until_logged("stream_started")
+    assert bridge.logged("spill_dropped")[0]["events"] == 2
+    insert(connection, 3)
+    bridge.wait_for_events(3, sink="required")
+    wait_until_confirmed(connection)
+    assert bridge.terminate() == 0
+
+    bridge.gate("optional").release()
+    bridge.settings["sinks"] = both
+    bridge.start().wait_until_logged("stream_started")
+    insert(connection, 4)  # it comes back as a new sink, with neither its pause nor its events
+    bridge.until(lambda: keys(bridge.delivered("optional").events())[-1:] == [4], "the new row")
+    assert not {1, 2} & set(keys(bridge.delivered("optional").events()))
+    assert bridge.terminate() == 0
+
+
 def test_a_sink_with_a_filled_spill_cannot_become_required_unnoticed(
     newest_database: Database, connection: Connection, make_bridge: MakeBridge
 ) -> None:
