@@ -27,6 +27,7 @@ _SILENCE_S = 300.0
 """Without a word for so long, it is worth while to begin anew. No single message is ever given up:
 those behind it could arrive in its place."""
 
+_ASK_S = 5.0
 _LAST_WORDS_S = 0.5
 _WAIT_S = 0.05
 _POLL_S = 0.002
@@ -66,7 +67,7 @@ class Session:
         self._care = parts.care
         self._runs = Runs()
         self._rejections: list[Rejection] = []
-        self._heard = monotonic()
+        self._heard = self._asked = monotonic()
 
     def write(self, batch: EventBatch) -> None:
         """Hand the batch to the producer; waits while that is full."""
@@ -191,8 +192,16 @@ class Session:
             raise problem("The producer has to be given up", self._connection.fatal)
         if failed is not None and failed.error is not None:
             raise problem("A message was not delivered", failed.error)
-        if monotonic() - self._heard > _SILENCE_S:
+        self._bear_silence()
+
+    def _bear_silence(self) -> None:
+        """Look what is wrong where no report comes for long; begin anew where it takes too long."""
+        now = monotonic()
+        if now - self._heard > _SILENCE_S:
             raise Transient(f"No message has been confirmed for {_SILENCE_S:.0f} seconds.")
+        if now - max(self._heard, self._asked) > _ASK_S:
+            self._topics.check()
+            self._asked = monotonic()
 
     def _hear_out(self) -> None:
         """Where something failed as a consequence, wait a moment for the report on its cause."""

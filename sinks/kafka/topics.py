@@ -7,12 +7,14 @@ import time
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from bridge.core.errors import BridgeError
 from sinks.kafka.client import REQUEST_TIMEOUT_S, Connection, Settings, library_log
 from sinks.kafka.config import TopicCreation
 from sinks.kafka.errors import UNKNOWN_TOPIC, problem
 from sinks.kafka.messages import safe_topic
 
 _APPEARS_WITHIN_S = 5.0
+_CHECK_TIMEOUT_S = 1.0
 _LOOK_AGAIN_S = 0.05
 
 
@@ -56,6 +58,21 @@ class Topics:
             raise problem(f"The topic {topic!r} cannot be used", error)
         self._known[name] = topic
         return topic
+
+    def check(self) -> None:
+        """See whether a topic has gone away, which the client library notices late or never.
+
+        Raises:
+            Transient: one of them is not there any more.
+        """
+        try:
+            there = self._connection.metadata(None, _CHECK_TIMEOUT_S).topics
+        except BridgeError:
+            return  # that no broker answers is not the question here
+        for topic in self._known.values():
+            if topic not in there:
+                error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+                raise problem(f"The topic {topic!r} has gone away", error)
 
     def _error(self, topic: str, *, patient: bool = False) -> KafkaError | None:
         deadline = time.monotonic() + (_APPEARS_WITHIN_S if patient else 0)

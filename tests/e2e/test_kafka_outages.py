@@ -177,6 +177,11 @@ def test_the_leader_of_three_brokers_may_die(delivery: str, make_scene: MakeScen
                 message="messages flow through the new leader",
             )
             broker.start()
+            eventually(
+                lambda: min(scene.topics.in_sync(topic) for topic in TOPICS) == 3,
+                timeout=60,
+                message="all replicas are in sync again",
+            )
 
 
 # Single failures

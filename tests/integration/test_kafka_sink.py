@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Message, Producer
 
-from bridge.core.errors import EnvironmentProblem, Transient
+from bridge.core.errors import EnvironmentProblem, EventRejected, Transient
 from bridge.core.events import CdcEvent, EventBatch, Operation, Position
 from sinks.base import Feed, Rejection
-from sinks.kafka import KafkaConfig, KafkaSink
+from sinks.kafka import KafkaCdcConsumer, KafkaConfig, KafkaSink
 from sinks.kafka.config import OutboxConfig, TopicCreation
 from sinks.kafka.positions import position_key
+from sinks.routing import Route
 from tests.fixtures.events import (
     FEED,
     make_event,
@@ -236,12 +237,8 @@ def test_in_the_format_debezium_a_changed_key_is_a_delete_and_an_insert(
 
 def test_rules_choose_the_topic(kafka: Kafka, make_sink: MakeSink, new_topic: NewTopic) -> None:
     name = new_topic()
-    rules = ({"where": "new.id >= 2", "to": name + "-large"},)
-    from sinks.routing import Route
-
-    sink = make_sink(
-        topic=name, routes=tuple(Route(**rule) for rule in rules), create_topics=TopicCreation()
-    )
+    rule = Route(where="new.id >= 2", to=name + "-large")
+    sink = make_sink(topic=name, routes=(rule,), create_topics=TopicCreation())
     deliver(sink, [whole_transaction(0x10, 4)])
     assert len(kafka.topics.read(name)) == len(kafka.topics.read(f"{name}-large")) == 2
 
@@ -469,6 +466,31 @@ def test_a_logical_message_has_its_prefix_as_key(
     deliver(make_sink(delivery=delivery), [EventBatch([make_message(0x10)])])
     (message,) = kafka.topics.read(topic)
     assert message.key() == b"audit"
+
+
+# In a program
+
+
+@BOTH
+def test_a_program_delivers_one_event_after_the_other(
+    delivery: Any, kafka: Kafka, topic: str
+) -> None:
+    config = KafkaConfig(
+        brokers=kafka.bootstrap,
+        topic=topic,
+        delivery=delivery,
+        max_message_bytes=4_000,
+        positions_topic=f"{topic}-positions",
+    )
+    events = [make_event(0x10, i) for i in range(3)]
+    with KafkaCdcConsumer(config, name=topic) as consumer:
+        for event in events:
+            consumer.process_event(event)
+            assert held(kafka.topics.read(topic))[-1] == event.position
+        with pytest.raises(EventRejected, match="max_message_bytes"):
+            consumer.process_event(make_event(0x20, 0, row=("1", "x" * 5_000)))
+        consumer.process_event(make_event(0x30, 0))
+    assert held(kafka.topics.read(topic)) == [*(e.position for e in events), Position(0x30, 0)]
 
 
 # Addresses
