@@ -129,11 +129,14 @@ class AckTracker:
         """Note that ``end_lsn`` may be confirmed once all handed out so far is durable.
 
         Commits without events, and those that come again after a lost connection, wait for the
-        same event as the one before: one note serves them all.
+        same event as the one before: one note serves them all. Whoever has that event has those
+        before it, so a commit that comes again takes nothing back of what they allow.
         """
         commits = self._commits
-        if commits and commits[-1][0] == self._handed:
-            end_lsn = max(end_lsn, commits.pop()[1])
+        if commits:
+            end_lsn = max(end_lsn, commits[-1][1])
+            if commits[-1][0] == self._handed:
+                commits.pop()
         commits.append((self._handed, end_lsn))
 
     def _settled(self) -> Position:

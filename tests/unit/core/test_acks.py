@@ -198,6 +198,17 @@ def test_transactions_that_come_again_are_confirmed_no_earlier(tracker: AckTrack
     assert tracker.confirmed == EMPTY.end_lsn
 
 
+def test_a_transaction_that_comes_again_takes_nothing_back_of_what_later_ones_allow(
+    tracker: AckTracker,
+) -> None:
+    hand_out(tracker, A, B)
+    hand_out_part(tracker, C, 1)
+    tracker.stream_restarted()
+    tracker.hand_out(None, [A], open_transaction=False)
+    all_durable(tracker, Position(C.commit_lsn, 1))
+    assert tracker.confirmed == B.end_lsn
+
+
 def test_a_restart_goes_on_from_what_the_participants_hold() -> None:
     tracker = AckTracker({"file": position(C), "kafka": position(A)}, START)
     assert tracker.durable == {"file": position(C), "kafka": position(A)}
