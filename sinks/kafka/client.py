@@ -168,10 +168,12 @@ class Connection:
             self._note(error.args[0])
 
     def close(self) -> None:
-        """Drop what waits and disconnect. What is under way may still arrive."""
+        """Drop what waits and disconnect, once. What is under way may still arrive."""
         with suppress(KafkaException):
             self.producer.purge()
             self.producer.flush(0.1)  # the reports, so that nothing refers to us any more
+        # Its threads end with it, now and not when cyclic garbage is collected some day.
+        del self.producer
 
     def _note(self, error: KafkaError) -> None:
         if self.fatal is not None:
