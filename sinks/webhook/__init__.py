@@ -1,7 +1,7 @@
 """Events to a receiver over HTTP.
 
 ``sink`` spreads events over lanes, ``lane`` is a thread with a queue, ``delivery`` decides what
-follows from an answer, ``connection`` talks to the receiver.
+follows from an answer, ``redirects`` knows where requests go, ``connection`` talks to the receiver.
 """
 
 from __future__ import annotations

@@ -41,8 +41,14 @@ def _inside(ip: IPv6Address) -> IPv4Address | None:
     return ip.ipv4_mapped or ip.sixtofour
 
 
-def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
+def addresses_of(host: str, port: int, *, name: str, allow_private: bool) -> list[str]:
     """Return the IP addresses of a host that may be connected to, in the resolver's order.
+
+    Args:
+        host: name or IP address.
+        port: of TCP.
+        name: of the host in messages.
+        allow_private: whether every address may be.
 
     Raises:
         Transient: the name cannot be resolved now.
@@ -52,13 +58,13 @@ def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "it is not a host name"
-        raise Transient(f"The name {host} cannot be resolved: {why}.") from None
+        raise Transient(f"The host of {name} cannot be resolved: {why}.") from None
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     allowed = [address for address in addresses if allow_private or is_public(address)]
     if not allowed:
         raise EnvironmentProblem(
-            f"The receiver {host} has the address {addresses[0]}, which is not on the public "
-            "internet; nothing was sent.",
+            f"{name} has the address {addresses[0]}, which is not on the public internet; "
+            "nothing was sent to it.",
             remedy="Set allow_private_addresses to true if the receiver is meant to be there.",
         )
     return allowed

@@ -138,10 +138,13 @@ class WebhookConfig(FormatConfig):
         connect_timeout_seconds: how long a connection may take, TLS included.
         read_timeout_seconds: how long the receiver may say nothing; ``timeout_seconds`` by default.
         retry: how a request is tried again while the receiver is away.
+        on_give_up: what follows when a request has used up ``retry``: the bridge stops, or the
+            events that the receiver fails for are dead letters.
         circuit_breaker: when the receiver is left alone.
         max_retry_after_seconds: longest pause that a receiver may ask for.
         allow_private_addresses: whether the receiver may have an address that is not on the public
             internet.
+        allow_redirects: whether redirects that keep the request (307, 308) are followed.
     """
 
     url: Url
@@ -164,11 +167,13 @@ class WebhookConfig(FormatConfig):
     )
     read_timeout_seconds: float | None = field(default=None, metadata=_POSITIVE)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    on_give_up: Literal["stop", "dead_letter"] = "stop"
     circuit_breaker: BreakerConfig = field(default_factory=BreakerConfig)
     max_retry_after_seconds: float = field(
         default=DEFAULT_MAX_RETRY_AFTER_SECONDS, metadata={"ge": 0}
     )
     allow_private_addresses: bool = False
+    allow_redirects: bool = False
 
     def __post_init__(self) -> None:
         endpoint = self._endpoint()
@@ -191,6 +196,12 @@ class WebhookConfig(FormatConfig):
             )
         if not endpoint.secure and self.tls != TlsConfig():
             raise ConfigError("tls is for https, and the url begins with http.")
+        endless = self.retry.max_retries is None and self.retry.deadline_seconds is None
+        if self.on_give_up == "dead_letter" and endless:
+            raise ConfigError(
+                "on_give_up is dead_letter, but retry goes on for ever.",
+                remedy="Set retry.max_retries or retry.deadline_seconds.",
+            )
 
     @property
     def signing_secrets(self) -> tuple[SigningSecret, ...]:

@@ -1,4 +1,4 @@
-"""One connection to a receiver, kept open from request to request.
+"""One connection at a time, kept open from request to request.
 
 urllib3 opens it and takes care of TLS, as it does below ``requests``. The request is written as
 prepared bytes and the answer read by the parser of the standard library, because the classes in
@@ -25,7 +25,6 @@ from urllib3.util.connection import is_connection_dropped
 from bridge.core.errors import ConfigError, Transient
 from sinks.webhook.addresses import addresses_of
 from sinks.webhook.config import TlsConfig, WebhookConfig
-from sinks.webhook.url import Endpoint
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -35,9 +34,34 @@ MAX_ANSWER_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the receiver said. The body may hold anything, also values of rows."""
+class Peer:
+    """What a connection is made to.
 
+    Attributes:
+        host: name or IP address.
+        port: of TCP.
+        tls: None for plain ``http``.
+        name: in messages.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver said. Headers and body may hold anything, also values of rows.
+
+    Attributes:
+        origin: who said it, for messages.
+        status: number from 100 to 999.
+        headers: of the answer.
+        body: of the answer, or its beginning.
+    """
+
+    origin: str
     status: int
     headers: HTTPMessage
     body: bytes
@@ -49,26 +73,23 @@ class Stale(Transient):
 
 
 class Connection:
-    """Connects when it has something to send. One thread sends; any thread may abort.
+    """Connects when it has something to send, and anew when that is for another peer.
+
+    One thread sends; any thread may abort.
 
     Args:
         config: of the sink.
-        endpoint: where to.
-        tls: None for plain ``http``.
     """
 
-    def __init__(
-        self, config: WebhookConfig, endpoint: Endpoint, tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, config: WebhookConfig) -> None:
         self._config = config
-        self._endpoint = endpoint
-        self._tls = tls
         self._lock = Lock()
         self._aborted = False
         self._open: HTTPConnection | None = None
+        self._peer: Peer | None = None
         self._used = False
 
-    def exchange(self, head: bytes, body: bytes) -> Answer:
+    def exchange(self, peer: Peer, head: bytes, body: bytes) -> Answer:
         """Send a request and return the answer. After an error the connection is closed.
 
         Raises:
@@ -76,15 +97,15 @@ class Connection:
             EnvironmentProblem: it has an address that is not allowed.
         """
         try:
-            return self._exchange(head, body)
+            return self._exchange(peer, head, body)
         except TimeoutError:
             self.close()
-            raise Transient(f"{self._endpoint.origin} took too long to answer.") from None
+            raise Transient(f"{peer.name} took too long to answer.") from None
         except (OSError, HTTPException, urllib3_errors.HTTPError) as error:
             stale = self._used and isinstance(error, ConnectionError)
             self.close()
             kind = Stale if stale else Transient
-            raise kind(f"{self._endpoint.origin}: {_words(error)}.") from None
+            raise kind(f"{peer.name}: {_words(error)}.") from None
         except BaseException:
             self.close()
             raise
@@ -103,11 +124,11 @@ class Connection:
                 self._open.close()
             self._open, self._used = None, False
 
-    def _exchange(self, head: bytes, body: bytes) -> Answer:
+    def _exchange(self, peer: Peer, head: bytes, body: bytes) -> Answer:
         deadline = time.monotonic() + self._config.timeout_seconds
         connection = self._open
-        if connection is None or is_connection_dropped(connection):
-            connection = self._connect()
+        if connection is None or self._peer != peer or is_connection_dropped(connection):
+            connection = self._connect(peer)
         sock = cast(socket.socket, connection.sock)
         sock.settimeout(_left(deadline))
         sent = False
@@ -123,16 +144,14 @@ class Connection:
         self._used = True
         if response.will_close or not response.isclosed() or not sent:
             self.close()
-        return Answer(response.status, response.headers, content)
+        return Answer(peer.name, response.status, response.headers, content)
 
-    def _connect(self) -> HTTPConnection:
+    def _connect(self, peer: Peer) -> HTTPConnection:
         self.close()
-        endpoint = self._endpoint
-        addresses = addresses_of(
-            endpoint.host, endpoint.port, allow_private=self._config.allow_private_addresses
-        )
+        allow_private = self._config.allow_private_addresses
+        addresses = addresses_of(peer.host, peer.port, name=peer.name, allow_private=allow_private)
         for address in addresses:
-            connection = self._to(address)
+            connection = self._to(peer, address)
             try:
                 connection.connect()
             except (OSError, urllib3_errors.HTTPError):
@@ -145,20 +164,20 @@ class Connection:
             if self._aborted:
                 connection.close()
                 raise Transient("The sink is being closed.")
-            self._open = connection
+            self._open, self._peer = connection, peer
         return connection
 
-    def _to(self, address: str) -> HTTPConnection:
+    def _to(self, peer: Peer, address: str) -> HTTPConnection:
         """Return a connection to this very address; its certificate has to be the host's."""
         timeout = min(self._config.connect_timeout_seconds, self._config.timeout_seconds)
-        if self._tls is None:
-            return HTTPConnection(address, self._endpoint.port, timeout=timeout)
+        if peer.tls is None:
+            return HTTPConnection(address, peer.port, timeout=timeout)
         return HTTPSConnection(
             address,
-            self._endpoint.port,
+            peer.port,
             timeout=timeout,
-            ssl_context=self._tls,
-            server_hostname=self._endpoint.host,
+            ssl_context=peer.tls,
+            server_hostname=peer.host,
         )
 
 

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from threading import Event
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -18,7 +18,8 @@ from sinks.base import Rejection
 from sinks.webhook.answers import Verdict, judge, may_be_one_of_many, retry_after
 from sinks.webhook.breaker import CircuitBreaker
 from sinks.webhook.config import WebhookConfig
-from sinks.webhook.connection import Answer, Stale
+from sinks.webhook.connection import Answer
+from sinks.webhook.redirects import Sender
 from sinks.webhook.request import Item, Request, RequestMaker
 
 log = structlog.get_logger()
@@ -28,11 +29,16 @@ class Closing(Exception):
     """The sink is being closed; what is under way stays unsettled."""
 
 
-class Exchange(Protocol):
-    """A connection, as far as a delivery needs it."""
+class _GivenUp(Exception):
+    """The receiver fails for these events; the others shall go on without them.
 
-    def exchange(self, head: bytes, body: bytes) -> Answer:
-        """See ``sinks.webhook.connection.Connection``."""
+    Args:
+        reason: why, in a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Delivery:
@@ -40,9 +46,8 @@ class Delivery:
 
     Args:
         config: of the sink.
-        origin: scheme, host and port of the receiver, for messages.
         requests: makes the requests.
-        connection: of this lane alone.
+        sender: of this lane alone.
         breaker: of the receiver, shared by all lanes.
         closing: set when the sink is being closed.
         names: fields of every log entry.
@@ -52,22 +57,21 @@ class Delivery:
         self,
         config: WebhookConfig,
         *,
-        origin: str,
         requests: RequestMaker,
-        connection: Exchange,
+        sender: Sender,
         breaker: CircuitBreaker,
         closing: Event,
         names: dict[str, object],
     ) -> None:
         self._config = config
-        self._origin = origin
         self._requests = requests
-        self._connection = connection
+        self._sender = sender
         self._breaker = breaker
         self._closing = closing
         self._item_results = config.batch is not None and config.batch.item_results
         self._backoff = Backoff(config.retry, chance=random.random, monotonic=time.monotonic)
         self._attempts = 0
+        self._blamed = False
         self._log = log.bind(**names)
 
     def deliver(
@@ -75,7 +79,8 @@ class Delivery:
     ) -> None:
         """Return when every event is settled.
 
-        A batch that is refused for its content is halved until the refused events stand alone.
+        A batch that is refused for its content, or given up, is halved until the events that the
+        receiver does not take stand alone.
 
         Args:
             items: of one request.
@@ -87,50 +92,54 @@ class Delivery:
             DeliveryGivenUp: the receiver was away for longer than ``retry`` allows.
             EnvironmentProblem: nothing can be delivered until an operator has changed something.
         """
-        parts = deque([items])
+        parts = deque([(items, False)])
         while parts:
-            part = parts.popleft()
-            answer = self._answer_to(self._requests.make(part))
+            part, hurried = parts.popleft()
+            several = len(part) > 1
+            try:
+                answer = self._answer_to(self._requests.make(part), once=hurried and several)
+            except _GivenUp as given_up:
+                self._got_on()
+                if several:  # which has had its attempts: only single events get all of them again
+                    parts.extendleft((half, True) for half in _halves(part))
+                else:
+                    settle(1, [Rejection(part[0][1].position, given_up.reason)])
+                continue
             if judge(answer.status) is Verdict.DONE:
                 settled = self._settle_accepted(part, answer, settle)
                 if settled < len(part):
-                    parts.appendleft(part[settled:])
-            elif len(part) > 1 and may_be_one_of_many(answer.status):
+                    parts.appendleft((part[settled:], hurried))
+            elif several and may_be_one_of_many(answer.status):
                 self._got_on()
-                middle = len(part) // 2
-                parts.extendleft((part[middle:], part[:middle]))
+                parts.extendleft((half, hurried) for half in _halves(part))
             else:
                 self._got_on()
                 settle(len(part), [_rejection(item, answer.status) for item in part])
 
-    def _answer_to(self, request: Request) -> Answer:
-        """Send until the receiver has accepted or refused."""
+    def _answer_to(self, request: Request, *, once: bool) -> Answer:
+        """Send until the receiver has accepted or refused.
+
+        Args:
+            request: of some events.
+            once: whether to give up as soon as the receiver fails for them.
+        """
         while True:
             self._wait_for_the_breaker()
-            pause: float | None = None
             try:
-                answer = self._send(request)
+                answer = self._sender.send(request)
             except Transient as error:
-                trouble = error
-            else:
-                verdict = judge(answer.status)
-                if verdict is Verdict.STOP:
-                    raise _needs_an_operator(self._origin, answer.status)
-                if verdict is not Verdict.RETRY:
+                self._pause(error)
+                continue
+            match judge(answer.status):
+                case Verdict.STOP:
+                    raise _needs_an_operator(answer.origin, answer.status)
+                case Verdict.RETRY:
+                    trouble = Transient(f"{answer.origin} answered with status {answer.status}.")
+                    asked_s = self._asked_for(answer)
+                    self._pause(trouble, answer.status, asked_s=asked_s, once=once)
+                case Verdict.DONE | Verdict.REFUSED:
                     self._breaker.succeeded()
                     return answer
-                pause = self._asked_for(answer)
-                trouble = Transient(f"{self._origin} answered with status {answer.status}.")
-            self._pause(trouble, pause)
-
-    def _send(self, request: Request) -> Answer:
-        try:
-            return self._connection.exchange(self._head(request), request.body)
-        except Stale:  # nobody's fault; a new connection is made
-            return self._connection.exchange(self._head(request), request.body)
-
-    def _head(self, request: Request) -> bytes:
-        return self._requests.head(request, int(time.time()))
 
     def _wait_for_the_breaker(self) -> None:
         while not self._closing.is_set():
@@ -145,8 +154,26 @@ class Delivery:
         asked = retry_after(headers.get("Retry-After"), headers.get("Date"), time.time())
         return None if asked is None else min(asked, self._config.max_retry_after_seconds)
 
-    def _pause(self, trouble: Transient, asked_s: float | None) -> None:
-        """Wait before the next attempt; ``asked_s`` seconds for all lanes, if it is not None."""
+    def _pause(
+        self,
+        trouble: Transient,
+        status: int | None = None,
+        *,
+        asked_s: float | None = None,
+        once: bool = False,
+    ) -> None:
+        """Take note of a failed attempt, and wait before the next one.
+
+        Args:
+            trouble: what happened.
+            status: with which the receiver answered for these events; None if it did not.
+            asked_s: for how many seconds it asks to be left alone, by all lanes.
+            once: whether to give up at once if it fails for these events.
+
+        Raises:
+            _GivenUp: it has failed for these events as often as ``retry`` allows.
+            DeliveryGivenUp: it was away for longer than ``retry`` allows.
+        """
         if self._closing.is_set():
             raise Closing
         now = time.monotonic()
@@ -154,8 +181,16 @@ class Delivery:
             self._breaker.failed(now)
         else:
             self._breaker.hold(now + asked_s)
+        blamed = self._blames_the_events(status, asked_s)
+        if blamed is not self._blamed:  # each kind of failure has attempts of its own
+            self._got_on()
+            self._blamed = blamed
         self._attempts += 1
-        delay = self._backoff.next_delay()
+        delay = None if blamed and once else self._backoff.next_delay()
+        if delay is None and blamed:
+            raise _GivenUp(
+                f"The receiver answered with status {status} at attempt {self._attempts}, the last."
+            )
         if delay is None:
             raise DeliveryGivenUp(
                 f"The receiver did not recover within what retry allows: {trouble.message}",
@@ -166,6 +201,15 @@ class Delivery:
             "sink_retry", error=trouble.message, attempt=self._attempts, delay_s=round(delay, 3)
         )
         self._closing.wait(delay)
+
+    def _blames_the_events(self, status: int | None, asked_s: float | None) -> bool:
+        """Whether a failure may become a dead letter: not while the receiver as such is away."""
+        return (
+            self._config.on_give_up == "dead_letter"
+            and status is not None
+            and status >= 500
+            and asked_s is None
+        )
 
     def _settle_accepted(
         self,
@@ -180,9 +224,7 @@ class Delivery:
             settle(len(part), ())
             return len(part)
         if statuses is None:
-            self._pause(
-                Transient(f"{self._origin} answered without a result for each event."), None
-            )
+            self._pause(Transient(f"{answer.origin} answered without a result for each event."))
             return 0
         rejections = []
         for settled, (item, status) in enumerate(zip(part, statuses, strict=True)):
@@ -192,16 +234,21 @@ class Delivery:
                 case Verdict.REFUSED:
                     rejections.append(_rejection(item, status))
                 case Verdict.STOP:
-                    raise _needs_an_operator(self._origin, status)
+                    raise _needs_an_operator(answer.origin, status)
                 case Verdict.RETRY:
                     # This one and all behind it come again, so that their order stays.
                     if settled:
                         self._got_on()
                         settle(settled, rejections)
-                    self._pause(
-                        Transient(f"{self._origin} answered with status {status} for an event."),
-                        None,
+                    trouble = Transient(
+                        f"{answer.origin} answered with status {status} for an event."
                     )
+                    try:
+                        self._pause(trouble, status)
+                    except _GivenUp as given_up:
+                        self._got_on()
+                        settle(1, [Rejection(item[1].position, given_up.reason)])
+                        return settled + 1
                     return settled
         self._got_on()
         settle(len(part), rejections)
@@ -214,15 +261,22 @@ class Delivery:
             self._backoff.reset()
 
 
+def _halves(part: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+    """Return the second half and the first, as they are put in front of a queue."""
+    middle = len(part) // 2
+    return part[middle:], part[:middle]
+
+
 def _rejection(item: Item, status: int) -> Rejection:
     return Rejection(item[1].position, f"The receiver refused it with status {status}.")
 
 
 def _needs_an_operator(origin: str, status: int) -> EnvironmentProblem:
     if status < 400:
+        why = ", as it would turn the request into a GET" if status in (301, 302, 303) else ""
         return EnvironmentProblem(
-            f"{origin} answered with status {status}; redirects are not followed.",
-            remedy="Set url to the place where the receiver is.",
+            f"{origin} answered with status {status}; the redirect is not followed{why}.",
+            remedy="Set url to where the receiver is; allow_redirects follows 307 and 308.",
         )
     return EnvironmentProblem(
         f"{origin} answered with status {status}: it does not accept the account.",

@@ -42,32 +42,36 @@ class RequestMaker:
 
     Args:
         config: of the sink.
-        endpoint: where to.
         fmt: of single events.
     """
 
-    def __init__(self, config: WebhookConfig, endpoint: Endpoint, fmt: Format) -> None:
+    def __init__(self, config: WebhookConfig, fmt: Format) -> None:
+        self._config = config
         self._batched = config.batch is not None
         self._compressed = config.compression == "gzip"
+        self._content_type = "application/json" if self._batched else fmt.content_type
         self._signer = Signer(config.signing_secrets) if config.signing_secrets else None
+
+    def start(self, endpoint: Endpoint, *, confidential: bool) -> bytes:
+        """Return request line and headers that are the same in every request.
+
+        Args:
+            endpoint: where the requests go.
+            confidential: whether the account and the headers of the configuration are among them.
+        """
         headers = {
             "Host": endpoint.authority,
             "User-Agent": "pgbridge",
             "Accept": "*/*",
-            "Content-Type": "application/json" if self._batched else fmt.content_type,
+            "Content-Type": self._content_type,
         }
         if self._compressed:
             headers["Content-Encoding"] = "gzip"
-        authorization = _authorization(config, endpoint)
-        if authorization is not None:
-            headers["Authorization"] = authorization
-        for name, value in config.headers.items():
-            _put(headers, name, value)
-        for name, secret in config.secret_headers.items():
-            _put(headers, name, secret.reveal())
-        lines = [f"{config.method} {endpoint.target} HTTP/1.1"]
+        if confidential:
+            _put_confidential(headers, self._config)
+        lines = [f"{self._config.method} {endpoint.target} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        self._head = "\r\n".join(lines).encode("latin-1") + b"\r\n"
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n"
 
     def make(self, items: Sequence[Item]) -> Request:
         """Return the request for the events; without batches there is exactly one."""
@@ -82,11 +86,11 @@ class RequestMaker:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         return Request(message_id, body)
 
-    def head(self, request: Request, timestamp: int) -> bytes:
-        """Return request line and headers, complete with the empty line.
+    def rest_of_head(self, request: Request, timestamp: int) -> bytes:
+        """Return the headers of this request alone, complete with the empty line.
 
         Args:
-            request: whose head it is.
+            request: whose headers they are.
             timestamp: of this attempt, in seconds since 1970.
         """
         message_id = request.message_id
@@ -99,7 +103,17 @@ class RequestMaker:
         if self._signer is not None:
             signature = self._signer.sign(message_id, timestamp, request.body)
             own += f"webhook-signature: {signature}\r\n"
-        return self._head + own.encode() + b"\r\n"
+        return own.encode() + b"\r\n"
+
+
+def _put_confidential(headers: dict[str, str], config: WebhookConfig) -> None:
+    authorization = _authorization(config)
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    for name, value in config.headers.items():
+        _put(headers, name, value)
+    for name, secret in config.secret_headers.items():
+        _put(headers, name, secret.reveal())
 
 
 def _put(headers: dict[str, str], name: str, value: str) -> None:
@@ -109,12 +123,12 @@ def _put(headers: dict[str, str], name: str, value: str) -> None:
     headers[name] = value
 
 
-def _authorization(config: WebhookConfig, endpoint: Endpoint) -> str | None:
+def _authorization(config: WebhookConfig) -> str | None:
     if config.bearer_token is not None:
         return f"Bearer {config.bearer_token.reveal()}"
     if config.username is not None and config.password is not None:
         return basic(config.username, config.password.reveal())
-    return endpoint.account
+    return Endpoint.parse(config.url.reveal()).account
 
 
 def _batch_id(items: Sequence[Item]) -> str:

@@ -16,11 +16,11 @@ from sinks.key_change import split_key_change
 from sinks.keys import make_key
 from sinks.webhook.breaker import CircuitBreaker
 from sinks.webhook.config import WebhookConfig
-from sinks.webhook.connection import Connection, make_tls
+from sinks.webhook.connection import Connection
 from sinks.webhook.delivery import Delivery
 from sinks.webhook.lane import Lane
+from sinks.webhook.redirects import Places, Sender
 from sinks.webhook.request import Item, RequestMaker
-from sinks.webhook.url import Endpoint
 
 MAX_EVENTS_UNDER_WAY = 10_000
 """Enough for 8 lanes with a batch on its way and one being gathered each."""
@@ -43,11 +43,10 @@ class WebhookSink:
 
     def __init__(self, config: WebhookConfig) -> None:
         self._config = config
-        self._endpoint = Endpoint.parse(config.url.reveal())
-        self._tls = make_tls(config.tls) if self._endpoint.secure else None
         self._format = make_format(config)
         self._key = make_key(config.key, self._format)
-        self._requests = RequestMaker(config, self._endpoint, self._format)
+        self._requests = RequestMaker(config, self._format)
+        self._places = Places(config, self._requests)
         self._lanes: list[Lane] = []
         self._closing = Event()
         self._changed = Condition()
@@ -118,12 +117,11 @@ class WebhookSink:
         self._durable: Position | None = None
 
     def _lane(self, feed: Feed, number: int, breaker: CircuitBreaker) -> Lane:
-        connection = Connection(self._config, self._endpoint, self._tls)
+        connection = Connection(self._config)
         delivery = Delivery(
             self._config,
-            origin=self._endpoint.origin,
             requests=self._requests,
-            connection=connection,
+            sender=Sender(self._places, self._requests, connection),
             breaker=breaker,
             closing=self._closing,
             names={"sink": feed.name, "lane": number},

@@ -207,10 +207,26 @@ def test_a_bridge_that_is_killed_repeats_and_loses_nothing(
         assert bridge.terminate() == 0
 
 
-@pytest.mark.parametrize(("status", "batch"), [(400, None), (400, {"max_events": 40}), (410, None)])
+GIVES_UP: dict[str, Any] = {
+    "on_give_up": "dead_letter",
+    "retry": {"max_retries": 2, "initial_delay_ms": 1, "max_delay_ms": 5},
+    "circuit_breaker": {"pause_ms": 10},
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "settings"),
+    [
+        (400, {}),
+        (400, {"batch": {"max_events": 40}}),
+        (410, {}),
+        (500, GIVES_UP),
+        (500, {"batch": {"max_events": 40}, **GIVES_UP}),
+    ],
+)
 def test_refused_events_are_put_aside_and_come_again_by_replay(
     status: int,
-    batch: dict[str, Any] | None,
+    settings: dict[str, Any],
     private_server: PrivateServerFactory,
     make_bridge: MakeBridge,
 ) -> None:
@@ -221,7 +237,7 @@ def test_refused_events_are_put_aside_and_come_again_by_replay(
     ):
         create_table(connection)
         receiver.refuse_where(lambda event: event["row_id"].endswith("7"), status)
-        bridge = make_bridge(server.dsn(), sinks=[hook(receiver, batch=batch)]).start()
+        bridge = make_bridge(server.dsn(), sinks=[hook(receiver, **settings)]).start()
         bridge.wait_until_logged("stream_started")
         insert_many(connection, 1, 1_000)
         wait_until_confirmed(connection)

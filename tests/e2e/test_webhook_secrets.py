@@ -77,6 +77,7 @@ def test_a_run_through_every_kind_of_failure_says_nothing(
                     "secret_headers": {"X-Api-Key": HEADER},
                     "signing_secret": SIGNING_SECRET,
                     "allow_private_addresses": True,
+                    "allow_redirects": True,
                     "timeout_seconds": 0.5,
                     "batch": batch,
                     "retry": {"initial_delay_ms": 5, "max_delay_ms": 20},
@@ -96,6 +97,8 @@ def test_a_run_through_every_kind_of_failure_says_nothing(
             Reply(503, body=BODY),
             Reply(429, {"Retry-After": "0"}, body=BODY),
             Reply(how="no_http"),
+            Reply(307, {"Location": f"http://127.0.0.1:1/{LOCATION}"}),
+            Reply(308, {"Location": f"http://{LOCATION}.invalid/"}),
             RESET_AFTER_BODY,
             LORIS,
         ):
@@ -117,8 +120,12 @@ def test_a_run_through_every_kind_of_failure_says_nothing(
             said = command(bridge, *verb)
             assert_silent(said)
             assert "Traceback" not in said
-        for status, words in ((302, "redirects"), (401, "account")):
-            receiver.always(Reply(status, {"Location": f"http://x/{LOCATION}"}, body=BODY))
+        for status, words in (
+            (302, "redirect is not followed"),
+            (307, "not a web address"),
+            (401, "account"),
+        ):
+            receiver.always(Reply(status, {"Location": f"ftp://x/{LOCATION}"}, body=BODY))
             connection.execute("INSERT INTO t (name) VALUES (%s)", [VALUE])
             eventually(lambda: not bridge.running, message="the bridge ends")
             assert bridge.wait() == 3

@@ -110,7 +110,7 @@ def test_a_redirect_is_not_followed(
         receiver.always(Reply(status, {"Location": elsewhere.url("/metadata")}))
         sink = make_sink(lanes=1)
         sink.write(BATCH)
-        with pytest.raises(EnvironmentProblem, match="redirects are not followed") as raised:
+        with pytest.raises(EnvironmentProblem, match="the redirect is not followed") as raised:
             sink.flush(10)
         assert "metadata" not in str(raised.value)
         assert (len(receiver.requests), elsewhere.connections) == (1, 0)

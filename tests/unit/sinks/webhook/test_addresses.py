@@ -62,28 +62,30 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *found: str) -> None:
 def test_a_name_with_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "169.254.169.254")
     with pytest.raises(EnvironmentProblem, match=r"evil.example.*169\.254\.169\.254") as raised:
-        addresses_of("evil.example", 80, allow_private=False)
+        addresses_of("evil.example", 80, name="http://evil.example", allow_private=False)
     assert "allow_private_addresses" in raised.value.remedy
-    assert addresses_of("evil.example", 80, allow_private=True) == ["169.254.169.254"]
+    assert addresses_of("evil.example", 80, name="http://evil.example", allow_private=True) == [
+        "169.254.169.254"
+    ]
 
 
 def test_of_several_addresses_only_the_public_ones_are_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     resolve_to(monkeypatch, "10.0.0.1", "8.8.8.8", "8.8.8.8", "::1")
-    assert addresses_of("mixed.example", 443, allow_private=False) == ["8.8.8.8"]
+    assert addresses_of("mixed.example", 443, name="x", allow_private=False) == ["8.8.8.8"]
 
 
 def test_a_name_of_this_machine_is_not_public() -> None:
     with pytest.raises(EnvironmentProblem, match="localhost"):
-        addresses_of("localhost", 80, allow_private=False)
+        addresses_of("localhost", 80, name="http://localhost", allow_private=False)
 
 
 def test_a_name_that_nobody_knows_is_tried_again() -> None:
     with pytest.raises(Transient, match=r"nobody\.invalid cannot be resolved"):
-        addresses_of("nobody.invalid", 80, allow_private=False)
+        addresses_of("nobody.invalid", 80, name="http://nobody.invalid", allow_private=False)
 
 
 def test_a_name_that_cannot_be_one_is_explained() -> None:
     with pytest.raises(Transient, match="cannot be resolved"):
-        addresses_of("a" * 64 + ".example", 80, allow_private=False)
+        addresses_of("a" * 64 + ".example", 80, name="x", allow_private=False)

@@ -77,6 +77,8 @@ def test_secrets_are_masked_wherever_the_configuration_is_shown(tmp_path: Path) 
         ("url: 'http://example.com/', tls: {ca_file: x}", "tls is for https"),
         ("url: 'https://example.com/', tls: {key_file: x}", "no cert_file"),
         ("url: 'https://example.com/', lanes: 0", "at least 1"),
+        ("url: 'https://example.com/', on_give_up: dead_letter", "retry goes on for ever"),
+        ("url: 'https://example.com/', on_give_up: skip", "stop, dead_letter"),
         ("url: 'https://example.com/', method: GET", "POST, PUT"),
         ("url: 'https://example.com/', batch: {max_event: 1}", "max_events"),
     ],
