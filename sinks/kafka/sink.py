@@ -13,7 +13,7 @@ from sinks.formats import Format, make_format
 from sinks.kafka.client import Connection, Settings, connection_settings
 from sinks.kafka.config import OUTBOX, KafkaConfig
 from sinks.kafka.delivery import Care
-from sinks.kafka.errors import UNKNOWN_TOPIC, problem
+from sinks.kafka.errors import problem
 from sinks.kafka.messages import MessageMaker, event_messages, safe_topic
 from sinks.kafka.outbox import OutboxMessages
 from sinks.kafka.positions import positions_topic, read_position
@@ -108,13 +108,12 @@ class KafkaSink:
         if self._config.topic == OUTBOX or name is None:
             connection.metadata(None)
             return
-        if not self._has_been_open and self._config.create_topics is None:
-            error = connection.topic(safe_topic(name)).error
-            if error is not None and error.code() in UNKNOWN_TOPIC:
-                raise EnvironmentProblem(
-                    f"There is no topic {safe_topic(name)!r}.",
-                    remedy="Create it, or set create_topics.",
-                )
+        creates = self._config.create_topics is not None
+        if not self._has_been_open and not creates and topics.missing(name):
+            raise EnvironmentProblem(
+                f"There is no topic {safe_topic(name)!r}.",
+                remedy="Create it, or set create_topics.",
+            )
         topics.admit(name)
 
     def _begin(self, parts: Parts, feed: Feed) -> Position | None:

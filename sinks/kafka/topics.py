@@ -10,10 +10,12 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from bridge.core.errors import BridgeError
 from sinks.kafka.client import REQUEST_TIMEOUT_S, Connection, Settings, library_log
 from sinks.kafka.config import TopicCreation
-from sinks.kafka.errors import UNKNOWN_TOPIC, problem
+from sinks.kafka.errors import DENIED, UNKNOWN_TOPIC, problem
 from sinks.kafka.messages import safe_topic
 
 _APPEARS_WITHIN_S = 5.0
+_SOON_S = 1.0
+"""Brokers with ``auto.create.topics.enable`` make a topic when it is asked for."""
 _CHECK_TIMEOUT_S = 1.0
 _LOOK_AGAIN_S = 0.05
 
@@ -48,12 +50,10 @@ class Topics:
             Transient: there is no such topic, or no broker answers.
         """
         topic = safe_topic(name)
-        error = self._error(topic)
+        error = self._error(topic, _SOON_S if self._creation is None else 0)
         if error is not None and error.code() in UNKNOWN_TOPIC and self._creation is not None:
             create_topic(self._settings, topic, self._creation)
-            error = self._error(topic, patient=True)
-        elif error is not None and error.code() == KafkaError.LEADER_NOT_AVAILABLE:
-            error = self._error(topic, patient=True)
+            error = self._error(topic, _APPEARS_WITHIN_S)
         if error is not None:
             raise problem(f"The topic {topic!r} cannot be used", error)
         self._known[name] = topic
@@ -74,11 +74,17 @@ class Topics:
                 error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
                 raise problem(f"The topic {topic!r} has gone away", error)
 
-    def _error(self, topic: str, *, patient: bool = False) -> KafkaError | None:
-        deadline = time.monotonic() + (_APPEARS_WITHIN_S if patient else 0)
+    def missing(self, name: str) -> bool:
+        """Return whether there is no topic for what a template gave."""
+        error = self._error(safe_topic(name), _SOON_S)
+        return error is not None and error.code() in UNKNOWN_TOPIC
+
+    def _error(self, topic: str, patience_s: float) -> KafkaError | None:
+        """Ask for a topic; again for a while if it is not there, or nobody leads it yet."""
+        deadline = time.monotonic() + patience_s
         while True:
             error = self._connection.topic(topic).error
-            if error is None or time.monotonic() >= deadline:
+            if error is None or error.code() in DENIED or time.monotonic() >= deadline:
                 return error
             time.sleep(_LOOK_AGAIN_S)
 

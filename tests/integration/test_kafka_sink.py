@@ -25,8 +25,8 @@ from tests.fixtures.events import (
     positions,
     whole_transaction,
 )
-from tests.fixtures.kafka.fixtures import Kafka
-from tests.fixtures.kafka.reader import headers
+from tests.fixtures.kafka.fixtures import Kafka, PrivateKafkaFactory
+from tests.fixtures.kafka.reader import Topics, headers
 
 FLUSH_S = 30.0
 BOTH = pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
@@ -142,6 +142,18 @@ def test_a_topic_that_appears_later_is_waited_for(
     kafka.topics.create(f"{name}.users")
     deliver(sink, [whole_transaction(0x10, 1)])
     assert len(kafka.topics.read(f"{name}.users")) == 1
+
+
+def test_brokers_that_make_topics_by_themselves_are_given_the_time(
+    private_kafka: PrivateKafkaFactory,
+) -> None:
+    cluster = private_kafka(settings={"auto.create.topics.enable": "true"})
+    for template, topic in (("fixed", "fixed"), ("{schema}.{table}", "public.users")):
+        sink = KafkaSink(KafkaConfig(brokers=cluster.bootstrap, topic=template))
+        _, reopened = deliver(sink, [whole_transaction(0x10, 1)])
+        sink.close()
+        assert reopened == 0
+        assert len(Topics(cluster.bootstrap).read(topic)) == 1
 
 
 # Messages
