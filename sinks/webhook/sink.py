@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from threading import Condition, Event
 
-from bridge.core.events import CdcEvent, EventBatch, Operation, Position
+from bridge.core.events import CdcEvent, EventBatch, Position
 from sinks.base import Feed, Progress
 from sinks.consumer import SinkConsumer
 from sinks.formats import encode_batch, make_format
-from sinks.key_change import split_key_change
-from sinks.keys import make_key
+from sinks.key_change import has_several_keys
+from sinks.keys import KeyExpression, make_key
 from sinks.webhook.breaker import CircuitBreaker
 from sinks.webhook.config import WebhookConfig
 from sinks.webhook.connection import Connection
@@ -35,8 +35,8 @@ _END_OF_LANES_S = 5.0
 class WebhookSink:
     """Sends events over several lanes at once; events of one key stay in one lane.
 
-    An event that belongs to several keys (a TRUNCATE, an UPDATE of the key) waits until all lanes
-    are empty, and the next ones wait for it.
+    An event that belongs to several keys (a TRUNCATE, an UPDATE of the key), or for which the key
+    cannot be computed, waits until all lanes are empty, and the next ones wait for it.
     """
 
     Config = WebhookConfig
@@ -45,6 +45,7 @@ class WebhookSink:
         self._config = config
         self._format = make_format(config)
         self._key = make_key(config.key, self._format)
+        self._without_value = _without_value(config)
         self._requests = RequestMaker(config, self._format)
         self._places = Places(config, self._requests)
         self._lanes: list[Lane] = []
@@ -137,8 +138,7 @@ class WebhookSink:
 
     def _spread(self, items: list[Item]) -> None:
         """Put each event into the lane of its key."""
-        count, key = len(self._lanes), self._key
-        shares: list[list[Item]] = [[] for _ in range(count)]
+        shares: list[list[Item]] = [[] for _ in self._lanes]
 
         def hand_out() -> None:
             for lane, share in zip(self._lanes, shares, strict=True):
@@ -147,25 +147,29 @@ class WebhookSink:
                     share.clear()
 
         for item in items:
-            event = item[1]
-            if self._has_several_keys(event):
+            number = self._lane_of(item[1])
+            if number is None:
                 hand_out()
                 self._wait_until_all_lanes_are_empty()
                 self._lanes[0].put([item])
                 self._wait_until_all_lanes_are_empty()
             else:
-                text = key(event)
-                shares[zlib.crc32(text.encode()) % count if text else 0].append(item)
+                shares[number].append(item)
         hand_out()
 
-    def _has_several_keys(self, event: CdcEvent) -> bool:
-        """Whether it must not overtake events of other keys, nor be overtaken by them."""
-        if event.operation is Operation.TRUNCATE:
-            return self._config.key != "table"
-        if event.operation is not Operation.UPDATE or event.old is None:
-            return False
-        parts = split_key_change(event)
-        return parts is not None and self._key(parts[0]) != self._key(parts[1])
+    def _lane_of(self, event: CdcEvent) -> int | None:
+        """Return the number of the event's lane; None if it has to travel alone.
+
+        That is an event of several keys, and one whose key has no value: nobody can say then which
+        others it must not overtake.
+        """
+        try:
+            if has_several_keys(event, self._key):
+                return None
+            text = self._key(event)
+        except self._without_value:
+            return None
+        return zlib.crc32(text.encode()) % len(self._lanes) if text else 0
 
     def _wait_until_all_lanes_are_empty(self) -> None:
         for lane in self._lanes:
@@ -221,6 +225,15 @@ class WebhookSink:
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _without_value(config: WebhookConfig) -> tuple[type[Exception], ...]:
+    """Return the errors by which the expression of a key has no value for an event."""
+    if not isinstance(config.key, KeyExpression):
+        return ()
+    from bridge.expressions import EvaluationError  # its parser costs time and memory to import
+
+    return (EvaluationError,)
 
 
 class WebhookCdcConsumer(SinkConsumer):

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.core.events import EventBatch, Operation, Position, TruncateEvent
 from sinks.base import Progress
+from sinks.keys import KeyExpression
 from sinks.webhook import BatchConfig, BreakerConfig
 from sinks.webhook import sink as sink_module
 from tests.fixtures.delivered import without_repeats
@@ -178,3 +179,17 @@ def test_what_is_under_way_is_bounded(
     writer.join(20)
     assert sink.flush(20).durable == batches[-1].last
     assert without_repeats(receiver.kept()) == as_json(batches)
+
+
+def test_an_event_whose_key_cannot_be_computed_waits_for_all_lanes(
+    receiver: WebhookReceiver, make_sink: MakeSink
+) -> None:
+    divisors = [*"12345", "0", *"67891"]
+    events = [make_event(0x1000, n, row=(text, "x")) for n, text in enumerate(divisors)]
+    sink = make_sink(lanes=8, key=KeyExpression(expression="100 / new.id"))
+    sink.write(EventBatch(events))
+    assert sink.flush(20) == Progress(events[-1].position)
+    arrived = [event["ordinal"] for event in receiver.kept()]
+    assert sorted(arrived[:5]) == [*range(5)]
+    assert arrived[5] == 5
+    assert sorted(arrived[6:]) == [*range(6, 11)]
