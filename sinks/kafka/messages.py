@@ -130,8 +130,10 @@ def event_messages(
 ) -> MessageMaker:
     """Return the maker that a sink was configured with."""
     tombstones = config.format == "debezium" if config.tombstones is None else config.tombstones
+    routes = Routes(config.topic, config.routes, slot=slot)
+    constant = routes.constant
     make = EventMessages(
-        Routes(config.topic, config.routes, slot=slot).target,
+        routes.target if constant is None else lambda _: constant,
         make_key(config.key, fmt),
         fmt,
         headers=config.headers,
