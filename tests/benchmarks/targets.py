@@ -25,6 +25,7 @@ from tests.fixtures.rabbitmq import node
 _PARTITIONS = 4
 _LANES = 8
 _BATCH_EVENTS = 500
+_BROKER_JAVA = ("-Xms512m", "-Xmx512m", "-XX:+UseG1GC")
 _LATENCY = "bench_latency"
 
 
@@ -73,7 +74,7 @@ def kafka() -> Iterator[Target]:
     reason = jars.why_not()
     if reason is not None:
         raise EnvironmentProblem(f"There is no Kafka to deliver to: {reason}.")
-    with KafkaCluster(jars.fetch()) as cluster:
+    with KafkaCluster(jars.fetch(), java=_BROKER_JAVA) as cluster:
         admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
 
         def place(name: str) -> dict[str, Any]:
