@@ -18,13 +18,12 @@ from tests.benchmarks.drain import drain
 from tests.benchmarks.latency import FILE_ARRIVAL, Arrival, latency
 from tests.benchmarks.report import drain_document, drain_table, environment, latency_table
 from tests.benchmarks.server import benchmark_server
-from tests.benchmarks.targets import TARGETS
+from tests.benchmarks.targets import RACES, Race
 
 _DRAINS = {"tx1": 1, "tx10": 10, "tx1000": 1000}
 _LATENCIES = {"lat1k": 1_000, "lat10k": 10_000}
-_SINK_ROWS_PER_TRANSACTION = 100
 _SINK_EVENTS_PER_S = 5_000
-_NAMES = [*_DRAINS, *_LATENCIES, *TARGETS]
+_NAMES = [*_DRAINS, *_LATENCIES, *RACES]
 _RESULTS = Path(__file__).parents[2] / ".cache" / "bench"
 
 
@@ -72,6 +71,15 @@ class Session:
         if found:
             self.tables.append(latency_table(arrival.name, found))
 
+    def race(self, name: str, race: Race) -> None:
+        """Drain into one target, beside ``null``, and measure the latency to its consumer."""
+        rows = int(self._args.rows * race.share)
+        with race.target() as target:
+            field = [null_sink(NULL), *target.contestants(), null_sink(f"{NULL} again")]
+            for size in race.per_transaction:
+                self.drain(f"{name}-tx{size}", field, rows, size)
+            self.latencies(target.arrival(), {name: _SINK_EVENTS_PER_S})
+
 
 def main() -> int:
     """Run what the command line asks for."""
@@ -86,12 +94,8 @@ def main() -> int:
                 session.drain(name, contestants(server), args.rows, _DRAINS[name])
             chosen = {name: rate for name, rate in _LATENCIES.items() if name in only}
             session.latencies(FILE_ARRIVAL, chosen)
-            for name in (name for name in TARGETS if name in only):
-                share, target = TARGETS[name]
-                with target() as ready:
-                    field = [null_sink(NULL), ready.contestant(), null_sink(f"{NULL} again")]
-                    session.drain(name, field, int(args.rows * share), _SINK_ROWS_PER_TRANSACTION)
-                    session.latencies(ready.arrival(), {name: _SINK_EVENTS_PER_S})
+            for name in (name for name in RACES if name in only):
+                session.race(name, RACES[name])
     except BridgeError as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,12 +7,12 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pika
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bridge.core.errors import EnvironmentProblem
@@ -39,6 +39,7 @@ class Target:
         held: how many messages or events that place has got.
         arrive: makes a fresh place, and starts a process that notes when messages arrive there.
         pids: of the server's processes.
+        variants: further settings of the sink, by what they add to the name of the contestant.
     """
 
     name: str
@@ -46,18 +47,25 @@ class Target:
     held: Callable[[str], int]
     arrive: Callable[[Path], tuple[dict[str, Any], subprocess.Popen[bytes]]]
     pids: Sequence[int]
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"": {}})
 
-    def contestant(self) -> Contestant:
-        """Return the bridge that delivers to this target."""
+    def contestants(self) -> list[Contestant]:
+        """Return the bridges that deliver to this target."""
+        return [
+            self._contestant(f"bridge, {self.name}{addition}", settings)
+            for addition, settings in self.variants.items()
+        ]
+
+    def _contestant(self, name: str, settings: Mapping[str, Any]) -> Contestant:
 
         def check(task: Task) -> None:
             held = self.held(task.slot)
             if held != task.rows:
-                raise Void(f"{self.name}: {held} messages for {task.rows} rows.")
+                raise Void(f"{name}: {held} messages for {task.rows} rows.")
 
         return Contestant(
-            f"bridge, {self.name}",
-            lambda task: run_bridge(task, self.place(task.slot)),
+            name,
+            lambda task: run_bridge(task, {**self.place(task.slot), **settings}),
             ends=False,
             check=check,
             target=self.pids,
@@ -83,13 +91,25 @@ def kafka() -> Iterator[Target]:
             return {"type": "kafka", "brokers": cluster.bootstrap, "topic": name}
 
         def held(name: str) -> int:
-            consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "bench"})
-            ends = [
-                consumer.get_watermark_offsets(TopicPartition(name, i), timeout=10)[1]
-                for i in range(_PARTITIONS)
-            ]
+            # Offsets would not do: the ends of transactions have some too.
+            consumer = Consumer(
+                {
+                    "bootstrap.servers": cluster.bootstrap,
+                    "group.id": "bench",
+                    "isolation.level": "read_committed",
+                    "enable.partition.eof": True,
+                }
+            )
+            consumer.assign([TopicPartition(name, i, 0) for i in range(_PARTITIONS)])
+            count = ended = 0
+            while ended < _PARTITIONS:
+                for message in consumer.consume(10_000, timeout=1):
+                    if message.error() is None:
+                        count += 1
+                    else:
+                        ended += message.error().code() == KafkaError._PARTITION_EOF
             consumer.close()
-            return sum(ends)
+            return count
 
         yield Target(
             name="kafka",
@@ -100,6 +120,11 @@ def kafka() -> Iterator[Target]:
                 _reader("kafka", cluster.bootstrap, _LATENCY, samples),
             ),
             pids=[broker.pid for broker in cluster.brokers],
+            variants={
+                "": {},
+                ", no headers": {"headers": False},
+                ", exactly once": {"delivery": "exactly_once"},
+            },
         )
 
 
@@ -227,11 +252,25 @@ def _reader(kind: str, address: str, name: str, samples: Path) -> subprocess.Pop
     return reader
 
 
-TARGETS: Mapping[str, tuple[float, Callable[[], AbstractContextManager[Target]]]] = {
-    "kafka": (1.0, kafka),
-    "rabbitmq": (0.2, rabbitmq),
-    "webhook": (0.04, webhook_single),
-    "webhook-batches": (1.0, webhook_batches),
+@dataclass(frozen=True, slots=True)
+class Race:
+    """What is measured with a target.
+
+    Attributes:
+        target: starts it.
+        share: of the rows; less for the slower ones.
+        per_transaction: sizes of the transactions, one drain for each.
+    """
+
+    target: Callable[[], AbstractContextManager[Target]]
+    share: float
+    per_transaction: Sequence[int] = (100,)
+
+
+RACES: Mapping[str, Race] = {
+    "kafka": Race(kafka, 1.0, (1, 100)),
+    "rabbitmq": Race(rabbitmq, 0.2),
+    "webhook": Race(webhook_single, 0.04),
+    "webhook-batches": Race(webhook_batches, 1.0),
 }
-"""By the name on the command line: the share of the rows that it drains, less for the slower ones,
-and the target."""
+"""By the name on the command line."""
