@@ -62,7 +62,7 @@ def test_it_makes_progress_across_reconnects_and_kills_without_repeating_itself(
     newest_database: Database, make_bridge: MakeBridge
 ) -> None:
     bridge = given_up_in_the_middle(newest_database, make_bridge)
-    assert not slot_is_active(newest_database)
+    eventually(lambda: not slot_is_active(newest_database), message="the connection is closed")
     eventually(
         lambda: bridge.checkpoint().positions.get("gated") is not None,
         message="the position inside the transaction is saved",

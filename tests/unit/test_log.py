@@ -55,11 +55,11 @@ def test_what_is_below_the_level_is_not_logged() -> None:
 
 def test_libraries_are_logged_in_the_same_form_from_warnings_upwards() -> None:
     _, stream = logged("json", "debug")
-    logging.getLogger("pika.adapters").info("chatter")
-    logging.getLogger("pika.adapters").warning("lost %s", "postgres://u:secret@h/db")
+    logging.getLogger("library.part").info("chatter")
+    logging.getLogger("library.part").warning("lost %s", "postgres://u:secret@h/db")
     [line] = map(json.loads, stream.getvalue().splitlines())
     assert line["event"] == "lost postgres://u:***@h/db"
-    assert (line["logger"], line["level"]) == ("pika.adapters", "warning")
+    assert (line["logger"], line["level"]) == ("library.part", "warning")
 
 
 @pytest.mark.parametrize("style", ["console", "json"])
