@@ -91,7 +91,9 @@ def drain(
         end_lsn = end_of_backlog(session, dsn, rows)
         for turn in range(repeat + 1):
             for number, contestant in enumerate(field):
-                with _task(session, dsn, f"bench_{turn}_{number}", rows, end_lsn) as task:
+                with _task(
+                    session, dsn, f"bench_{workload.name}_{turn}_{number}", rows, end_lsn
+                ) as task:
                     run = _measure(session, contestant, task)
                     if turn == 0:
                         contestant.check_first(task)
