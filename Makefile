@@ -4,7 +4,8 @@
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$python" && break; done)
-WORKERS ?= 2
+# Most of the time a test waits for a server: more workers than cores use it.
+WORKERS ?= 4
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -20,10 +21,10 @@ demo: $(READY) ## Show live changes of a throw-away PostgreSQL
 	$(VENV)/bin/pgbridge demo
 
 test: $(READY) ## Run the tests against every PostgreSQL that can be had here
-	$(VENV)/bin/python -m pytest -n $(WORKERS) -m "not nightly" $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not nightly" $(PYTEST_ARGS)
 
 test-nightly: $(READY) ## Run the slow profiles of the tests
-	$(VENV)/bin/python -m pytest -n $(WORKERS) -m nightly $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m nightly $(PYTEST_ARGS)
 
 check: $(READY) ## Lint, formatting, types, and the direction of imports
 	$(VENV)/bin/ruff check .
