@@ -134,16 +134,23 @@ def make_scene(
     return make
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+ABSENCES = [
+    ("stop", 8, "at_least_once"),
+    ("stop", 8, "exactly_once"),
+    ("kill", 3, "exactly_once"),
+    ("pause", 6, "at_least_once"),
+]
+LONG_ABSENCES = [
+    ("kill", 3, "at_least_once"),
+    ("pause", 6, "exactly_once"),
+    *(("stop", 60, delivery) for delivery in ("at_least_once", "exactly_once")),
+    *(("pause", 90, delivery) for delivery in ("at_least_once", "exactly_once")),
+]
+
+
 @pytest.mark.parametrize(
-    ("end", "seconds"),
-    [
-        pytest.param("stop", 8, id="stopped"),
-        pytest.param("kill", 3, id="killed"),
-        pytest.param("pause", 6, id="frozen"),
-        pytest.param("stop", 60, id="stopped-60s", marks=pytest.mark.nightly),
-        pytest.param("pause", 90, id="frozen-90s", marks=pytest.mark.nightly),
-    ],
+    ("end", "seconds", "delivery"),
+    [*ABSENCES, *(pytest.param(*absence, marks=pytest.mark.nightly) for absence in LONG_ABSENCES)],
 )
 def test_a_broker_that_is_away_is_waited_for(
     end: str, seconds: float, delivery: str, make_scene: MakeScene

@@ -55,7 +55,9 @@ def account(mechanism: str, user: str, password: str = PASSWORD) -> dict[str, An
     return {"mechanism": mechanism, "username": user, "password": password}
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    "delivery", ["exactly_once", pytest.param("at_least_once", marks=pytest.mark.nightly)]
+)
 def test_a_run_through_every_kind_of_failure_says_nothing(
     delivery: str,
     tmp_path: Path,
