@@ -21,11 +21,14 @@ from bridge.runtime.spill.segments import (
     Segment,
     Waiting,
     content_is_whole,
+    create,
     damaged,
     pack_record,
     read_batch,
     records_of,
     segments_in,
+    sync_directory,
+    write_all,
 )
 from bridge.runtime.worker import NewHistory
 
@@ -145,7 +148,7 @@ class Spill:
         size = before.offset
         records = [pack_record(batch) for batch in batches]
         try:
-            _write_all(self._writer.fileno(), b"".join(records))
+            write_all(self._writer.fileno(), b"".join(records))
             os.fdatasync(self._writer.fileno())
         except OSError:
             self._cut(before.offset)
@@ -315,8 +318,8 @@ class Spill:
         segment = Segment.at(
             self._directory, self._write_at.segment + 1, begins_history=begins_history
         )
-        created = _create(segment.path)
-        _sync_directory(self._directory)
+        created = create(segment.path)
+        sync_directory(self._directory)
         self._writer.close()
         self._writer = created
         self._write_at = Place(segment.number, 0)
@@ -331,8 +334,8 @@ class Spill:
         found = segments_in(self._directory)
         if not found:
             found = [Segment.at(self._directory, 1)]
-            _create(found[0].path).close()
-            _sync_directory(self._directory)
+            create(found[0].path).close()
+            sync_directory(self._directory)
         begin: Place | None = None
         for segment in found:
             if segment.begins_history and segment is not found[0]:
@@ -380,22 +383,3 @@ def _whole_records(segment: Segment, *, may_be_torn: bool) -> list[Record]:
         log.warning("spill_repaired", path=str(segment.path), cut_bytes=excess)
         os.truncate(segment.path, end)
     return whole
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _create(path: Path) -> FileIO:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-    return FileIO(descriptor, "ab")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -188,3 +188,25 @@ def waiting_in(directory: Path, delivered: Position | None) -> Waiting:
         except FileNotFoundError:
             continue  # the sink has just got all of it
     return Waiting(events, size)
+
+
+def create(path: Path) -> FileIO:
+    """Make the file of a new segment, to be appended to."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    return FileIO(descriptor, "ab")
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte, in as many calls as that takes."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names of new and removed files durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
