@@ -28,6 +28,7 @@ from bridge.expressions.syntax import (
     UNSUPPORTED,
     ExpressionDialect,
     level,
+    with_plain_intervals,
 )
 from bridge.expressions.tree import (
     Call,
@@ -106,7 +107,7 @@ class _Reader:
             tokens = ExpressionDialect().tokenize(SELECT + self._text)
             self._bound_nesting(tokens)
             parser = ExpressionDialect().parser(error_level=ErrorLevel.IMMEDIATE)
-            return parser.parse(_with_plain_intervals(tokens), SELECT + self._text)
+            return parser.parse(with_plain_intervals(tokens), SELECT + self._text)
         except ParseError as error:
             place = error.errors[0] if error.errors else {}
             raise self._syntax_error(place.get("line"), place.get("col")) from None
@@ -385,20 +386,6 @@ class _Reader:
         except ValueError:
             raise wrong(self._text, at, "a type has numbers in its parentheses") from None
         return Cast(self._node(node.this, depth), name + array, modifiers, at)
-
-
-def _with_plain_intervals(tokens: list[Token]) -> list[Token]:
-    """Write ``interval '1 day'`` as ``'1 day'::interval``: sqlglot would read into the text."""
-    rewritten: list[Token] = []
-    for token in tokens:
-        before = rewritten[-1] if rewritten else None
-        is_literal = before is not None and before.token_type is TokenType.INTERVAL
-        if before is not None and is_literal and token.token_type is TokenType.STRING:
-            cast = Token(TokenType.DCOLON, "::", before.line, before.col, before.start, before.end)
-            rewritten[-1:] = [token, cast, before]
-        else:
-            rewritten.append(token)
-    return rewritten
 
 
 def _identifier(node: exp.Identifier) -> str:

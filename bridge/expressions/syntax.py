@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.parsers.postgres import PostgresParser
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 
 def _kept(parsers: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -150,3 +150,17 @@ def level(node: exp.Expr) -> int:
     if kind in BINARY:
         return BINARY[kind][1]
     return OTHER_LEVELS.get(kind, ATOM)
+
+
+def with_plain_intervals(tokens: list[Token]) -> list[Token]:
+    """Write ``interval '1 day'`` as ``'1 day'::interval``: sqlglot would read into the text."""
+    rewritten: list[Token] = []
+    for token in tokens:
+        before = rewritten[-1] if rewritten else None
+        is_literal = before is not None and before.token_type is TokenType.INTERVAL
+        if before is not None and is_literal and token.token_type is TokenType.STRING:
+            cast = Token(TokenType.DCOLON, "::", before.line, before.col, before.start, before.end)
+            rewritten[-1:] = [token, cast, before]
+        else:
+            rewritten.append(token)
+    return rewritten
