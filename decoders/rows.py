@@ -142,7 +142,9 @@ def _generate(relation: Relation, field: Callable[[bytes, int, int], Any]) -> di
         if at != len(frame): raise Malformed
         row = (v0, )
         if partial: row = PartialRow(row)
-        return CdcEvent(transaction, ordinal, lsn, INSERT, relation, row, None)
+        event = new(CdcEvent)  # half the time of calling the class
+        event.transaction = transaction; ...; event.new = row; event.old = None
+        return event
     """
     count = len(relation.columns)
     fields = "    partial = False\n" + "".join(
@@ -158,7 +160,11 @@ def _generate(relation: Relation, field: Callable[[bytes, int, int], Any]) -> di
             f"    if frame[{_TUPLE_START}:{_TUPLE_START + 3}] != START: raise Malformed\n"
             f"    at = {_TUPLE_START + 3}\n{fields}"
             f"    if at != len(frame): raise Malformed\n{row}"
-            f"    return CdcEvent(transaction, ordinal, lsn, {name.upper()}, relation, row, None)\n"
+            f"    event = new(CdcEvent)\n"
+            "    event.transaction = transaction; event.ordinal = ordinal; event.lsn = lsn\n"
+            f"    event.operation = {name.upper()}; event.relation = relation\n"
+            "    event.new = row; event.old = None\n"
+            "    return event\n"
         )
     source += (
         "def row(frame, at):\n"
@@ -179,6 +185,7 @@ def _generate(relation: Relation, field: Callable[[bytes, int, int], Any]) -> di
         "UPDATE": Operation.UPDATE,
         "field": field,
         "len": len,
+        "new": object.__new__,
         "relation": relation,
     }
     exec(compile(source, f"<decoder of {relation!r}>", "exec"), names)  # noqa: S102

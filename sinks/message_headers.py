@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TypeAlias
 
-from bridge.core.events import CdcEvent, Operation, Transaction
+from bridge.core.events import ID_DIGITS, CdcEvent, Operation, Transaction
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
 
@@ -45,7 +45,7 @@ class MessageHeaders:
         if table is None:
             table = self._remember(event.relation, event.operation)
         ordinal = event.ordinal
-        number = f"{ordinal & 0xFFFFFFFF:08x}"
+        number = ID_DIGITS[ordinal]
         return [
             ("event_id", self._id + number),
             ("position", f"{self._position}{ordinal}"),

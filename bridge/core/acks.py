@@ -12,14 +12,25 @@ every number it is told (https://www.postgresql.org/docs/current/protocol-replic
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from bridge.core.errors import InvariantViolated
 from bridge.core.events import Commit, Position
 from bridge.core.lsn import Lsn, format_lsn
 
 _BEFORE_EVERYTHING = Position(0, -2)
+
+_last_ordinal = attrgetter("last_ordinal")
+_end_lsn = attrgetter("end_lsn")
+
+
+def _position(commit: Commit) -> Position:
+    """Return the position of the last event of a transaction that has one."""
+    assert commit.last_ordinal is not None
+    return Position(commit.commit_lsn, commit.last_ordinal)
 
 
 class AckTracker:
@@ -44,7 +55,8 @@ class AckTracker:
         self._received = confirmed
         self._handed = _BEFORE_EVERYTHING
         self._open = False
-        self._commits: deque[tuple[Position, Lsn]] = deque()
+        # What is not confirmed yet, in the lists it came in: most are settled as a whole.
+        self._commits: deque[list[Commit]] = deque()
 
     @property
     def confirmed(self) -> Lsn:
@@ -89,14 +101,16 @@ class AckTracker:
             commits: of the transactions that ended, in order.
             open_transaction: whether a transaction has begun and not ended.
         """
-        for commit_lsn, last_ordinal, end_lsn in commits:
-            if end_lsn > self._received:
-                self._received = end_lsn
-            if last_ordinal is not None and (commit_lsn, last_ordinal) > self._handed:
-                self._handed = Position(commit_lsn, last_ordinal)
-                self._commits.append((self._handed, end_lsn))
+        if commits:
+            self._received = max(self._received, max(map(_end_lsn, commits)))
+            if None not in map(_last_ordinal, commits) and commits[0][:2] > self._handed:
+                self._wait_for(commits)
             else:
-                self._wait_for_the_same(end_lsn)
+                for commit in commits:
+                    if commit.last_ordinal is not None and commit[:2] > self._handed:
+                        self._wait_for([commit])
+                    else:
+                        self._wait_for_the_same(commit.end_lsn)
         if last is not None:
             self._handed = max(self._handed, last)
         self._open = open_transaction
@@ -125,6 +139,11 @@ class AckTracker:
         """Take note that the connection was lost: the open transaction will come again."""
         self._open = False
 
+    def _wait_for(self, commits: Sequence[Commit]) -> None:
+        """Note that each commit may be confirmed once its last event is durable."""
+        self._commits.append(list(commits))
+        self._handed = _position(commits[-1])
+
     def _wait_for_the_same(self, end_lsn: Lsn) -> None:
         """Note that ``end_lsn`` may be confirmed once all handed out so far is durable.
 
@@ -132,24 +151,29 @@ class AckTracker:
         same event as the one before: one note serves them all. Whoever has that event has those
         before it, so a commit that comes again takes nothing back of what they allow.
         """
-        commits = self._commits
-        if commits:
-            end_lsn = max(end_lsn, commits[-1][1])
-            if commits[-1][0] == self._handed:
-                commits.pop()
-        commits.append((self._handed, end_lsn))
+        if self._commits:
+            commits = self._commits[-1]
+            end_lsn = max(end_lsn, commits[-1].end_lsn)
+            if _position(commits[-1]) == self._handed:
+                commits[-1] = Commit(*self._handed, end_lsn)
+                return
+        self._commits.append([Commit(*self._handed, end_lsn)])
 
     def _settled(self) -> Position:
         return min(self._durable.values(), default=self._handed)
 
     def _advance(self) -> None:
         settled = self._settled()
-        commits = self._commits
-        end_lsn = None
-        while commits and commits[0][0] <= settled:
-            end_lsn = commits.popleft()[1]
-        if end_lsn is not None:
-            self._confirm(end_lsn)
+        while self._commits:
+            commits = self._commits[0]
+            if _position(commits[0]) > settled:
+                return
+            count = bisect_right(commits, settled, key=_position)
+            self._confirm(commits[count - 1].end_lsn)
+            if count < len(commits):
+                del commits[:count]
+                return
+            self._commits.popleft()
 
     def _confirm(self, lsn: Lsn) -> None:
         if lsn > self._received:

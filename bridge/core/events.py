@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
@@ -95,6 +98,31 @@ GAP_ORDINAL = 0xFFFF_FFFE
 
 _TAG_BITS = 26
 
+# Formatting a number in hexadecimal costs as much as the rest of an identifier.
+_THREE_DIGITS = tuple(f"{number:03x}" for number in range(0x1000))
+
+
+class _LastDigits(dict[int, str]):
+    """The last eight digits of an ``event_id`` by ordinal; those of small ordinals are kept."""
+
+    def __missing__(self, ordinal: int) -> str:
+        digits = f"{ordinal & 0xFFFFFFFF:08x}"
+        if ordinal < _KEPT_ORDINALS:
+            self[ordinal] = digits
+        return digits
+
+
+_KEPT_ORDINALS = 0x1000
+
+ID_DIGITS: Mapping[int, str] = _LastDigits()
+"""How an ``event_id`` ends, for each ordinal."""
+
+
+@lru_cache(maxsize=64)
+def _id_start(lsn_start: int) -> str:
+    """Return how an ``event_id`` begins, from all but the last 16 bits of the LSN."""
+    return f"{lsn_start >> 16:08x}-{lsn_start & 0xFFFF:04x}-8"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -140,10 +168,9 @@ class Transaction:
         is unique by construction and sorts like the position, which keeps the unique indexes of
         consumers compact. Only a non-transactional message sorts last among those of its LSN.
         """
-        commit_lsn = self.commit_lsn
-        lsn = f"{commit_lsn:016x}"
-        groups = self.source.id_groups[commit_lsn & 0xF]
-        return f"{lsn[:8]}-{lsn[8:12]}-8{lsn[12:15]}-{groups}"
+        lsn = self.commit_lsn
+        digits = _THREE_DIGITS[lsn >> 4 & 0xFFF]
+        return f"{_id_start(lsn >> 16)}{digits}-{self.source.id_groups[lsn & 0xF]}"
 
     @property
     def json(self) -> str:
@@ -223,7 +250,7 @@ class CdcEvent:
     @property
     def event_id(self) -> str:
         """UUID of the event: the same change has the same one after every redelivery."""
-        return f"{self.transaction.id_prefix}{self.ordinal & 0xFFFFFFFF:08x}"
+        return f"{self.transaction.id_prefix}{ID_DIGITS[self.ordinal]}"
 
     @property
     def timestamp(self) -> int:
@@ -317,6 +344,9 @@ class Commit(NamedTuple):
     end_lsn: Lsn
 
 
+_relation = attrgetter("relation")
+
+
 class EventBatch:
     """Events in the order of their positions, and the commits among and after them.
 
@@ -359,9 +389,19 @@ class EventBatch:
         share = self.size_bytes * (len(events) - low) // len(events)
         return EventBatch(events[low:], self.commits, share)
 
-    def encoded(self, name: str, encode: Callable[[CdcEvent], str]) -> list[str]:
-        """Return each event in the format ``name``, encoding once for all sinks that share it."""
+    def encoded(
+        self, name: str, encoder: Callable[[Relation], Callable[[CdcEvent], str]]
+    ) -> list[str]:
+        """Return each event in the format ``name``, encoding once for all sinks that share it.
+
+        Args:
+            name: of the format.
+            encoder: returns the encode function for the events of a relation.
+        """
         lines = self._encoded.get(name)
         if lines is None:
-            lines = self._encoded[name] = [encode(event) for event in self.events]
+            lines = []
+            for relation, events in groupby(self.events, _relation):
+                lines += map(encoder(relation), events)
+            self._encoded[name] = lines
         return lines

@@ -219,9 +219,10 @@ class ReplicationStream:
             while True:
                 length, data = get(1)
                 while length > 0:
-                    if data[0] != _DATA:
-                        return Received(frames, size, self._keepalive(data.tobytes()))
-                    append(data.tobytes())
+                    frame = data.tobytes()
+                    if frame[0] != _DATA:
+                        return Received(frames, size, self._keepalive(frame))
+                    append(frame)
                     size += length
                     consumed = False
                     length, data = get(1)

@@ -34,4 +34,4 @@ def encode_batch(batch: EventBatch, fmt: Format = NATIVE) -> list[str]:
 
     The batch keeps the result, so that all sinks of the same format share one encoding.
     """
-    return batch.encoded(fmt.name, fmt.encode)
+    return batch.encoded(fmt.name, fmt.encoder)

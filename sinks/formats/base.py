@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bridge.core.events import CdcEvent
+from bridge.core.relation import Relation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,9 @@ class Format(Protocol):
 
     def encode(self, event: CdcEvent, /) -> str:
         """Return the event as one line of JSON, without the line end."""
+
+    def encoder(self, relation: Relation, /) -> Callable[[CdcEvent], str]:
+        """Return what ``encode`` is for the events of one relation."""
 
     def key(self, event: CdcEvent, columns: tuple[str, ...] | None = None, /) -> str | None:
         """Return the key of the event's row in the form of the format.

@@ -8,10 +8,10 @@ from json.encoder import encode_basestring
 from typing import Final
 from urllib.parse import quote
 
-from bridge.core.events import CdcEvent, Operation, Transaction, TruncateEvent
+from bridge.core.events import ID_DIGITS, CdcEvent, Operation, Transaction, TruncateEvent
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
-from sinks.formats.row_json import Encoder, RowJson, by_relation, names_json
+from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json
 from sinks.formats.row_key import row_key
 
 TYPE_PREFIX: Final = "pgbridge."
@@ -49,7 +49,8 @@ class CloudEventsFormat:
 
     def __init__(self, server_name: str) -> None:
         self.name = f"cloudevents:{server_name}"
-        self.encode = by_relation(self.name, self._encoder)
+        encoders = Encoders(self.name, self._make_encoder)
+        self.encoder, self.encode = encoders.encoder, encoders.encode
         self._server_name = server_name
         # The transaction of the last event, and what all its events have in common. Read and
         # replaced as a whole: several threads may encode at once.
@@ -71,7 +72,7 @@ class CloudEventsFormat:
         )
         return current
 
-    def _encoder(self, relation: Relation) -> Encoder:
+    def _make_encoder(self, relation: Relation) -> Encoder:
         rows = RowJson(relation)
         heads = _heads(relation)
         has_key = bool(relation.key) or relation.schema is None
@@ -92,7 +93,7 @@ class CloudEventsFormat:
             after = "null" if new is None else f"{{{rows.any(new)}}}"
             special = "" if type(new) is tuple and not rows.has_documents else _special(event, rows)
             return (
-                f'{begin}{ordinal & 0xFFFFFFFF:08x}{common}{ordinal}","lsn":"{event.lsn}",'
+                f'{begin}{ID_DIGITS[ordinal]}{common}{ordinal}","lsn":"{event.lsn}",'
                 f"{partition}{heads[event.operation]}"
                 f'"data":{{"before":{before},"after":{after}{special}}}}}'
             )

@@ -11,10 +11,10 @@ from importlib.metadata import version
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.events import CdcEvent, Operation, Texts, Transaction
+from bridge.core.events import ID_DIGITS, CdcEvent, Operation, Texts, Transaction
 from bridge.core.relation import Column, Relation
 from bridge.core.values import Form
-from sinks.formats.row_json import Encoder, RowJson, by_relation
+from sinks.formats.row_json import Encoder, Encoders, RowJson
 from sinks.formats.row_key import key_indices, key_texts, message_prefix
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
@@ -55,7 +55,8 @@ class DebeziumFormat:
 
     def __init__(self, server_name: str) -> None:
         self.name = f"debezium:{server_name}"
-        self.encode = by_relation(self.name, self._encoder)
+        encoders = Encoders(self.name, self._make_encoder)
+        self.encoder, self.encode = encoders.encoder, encoders.encode
         self._producer = (
             f'"version":"{version("pgbridge")}","connector":"postgresql",'
             f'"name":{encode_basestring(server_name)}'
@@ -98,7 +99,7 @@ class DebeziumFormat:
         )
         return current
 
-    def _encoder(self, relation: Relation) -> Encoder:
+    def _make_encoder(self, relation: Relation) -> Encoder:
         rows = RowJson(relation, _VALUES)
         complete, partial = rows.complete, rows.partial
         nulls = ["null"] * len(relation.columns)
@@ -129,7 +130,7 @@ class DebeziumFormat:
                     after = f"{{{partial(new, placeholders)}}}"
                 body = f',"before":{before},"after":{after}'
             return (
-                f'{begin}{event.ordinal & 0xFFFFFFFF:08x}{source}{lsn}\\"]","lsn":{lsn}'
+                f'{begin}{ID_DIGITS[event.ordinal]}{source}{lsn}\\"]","lsn":{lsn}'
                 f"{ends[operation]}{envelope}{body}}}"
             )
 

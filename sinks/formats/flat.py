@@ -5,11 +5,18 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.events import CdcEvent, Operation, PartialRow, Transaction, TruncateEvent
+from bridge.core.events import (
+    ID_DIGITS,
+    CdcEvent,
+    Operation,
+    PartialRow,
+    Transaction,
+    TruncateEvent,
+)
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
 from sinks.formats.debezium import OPERATIONS
-from sinks.formats.row_json import Encoder, RowJson, by_relation, names_json
+from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json
 from sinks.formats.row_key import key_texts, row_key
 
 MEMBERS: Final = (
@@ -38,7 +45,8 @@ class FlatFormat:
     text_key = staticmethod(str)
 
     def __init__(self) -> None:
-        self.encode = by_relation(self.name, self._encoder)
+        encoders = Encoders(self.name, self._make_encoder)
+        self.encoder, self.encode = encoders.encoder, encoders.encode
         # The transaction of the last event, and what all its events have in common. Read and
         # replaced as a whole: several threads may encode at once.
         self._current: tuple[Transaction | None, str, str, str] = (None, "", "", "")
@@ -59,7 +67,7 @@ class FlatFormat:
         )
         return current
 
-    def _encoder(self, relation: Relation) -> Encoder:
+    def _make_encoder(self, relation: Relation) -> Encoder:
         rows = RowJson(relation, rename=_member_name)
         heads = _heads(relation)
         has_documents = rows.has_documents
@@ -78,7 +86,7 @@ class FlatFormat:
                 else ""
             )
             return (
-                f"{begin}{ordinal & 0xFFFFFFFF:08x}{position}{ordinal}{times}{event.lsn}"
+                f"{begin}{ID_DIGITS[ordinal]}{position}{ordinal}{times}{event.lsn}"
                 f"{heads[event.operation]}{special}{',' if members else ''}{members}}}"
             )
 

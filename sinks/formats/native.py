@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
-from bridge.core.events import CdcEvent, TruncateEvent
+from bridge.core.events import ID_DIGITS, CdcEvent, TruncateEvent
 from bridge.core.relation import Relation
 from bridge.core.values import Form
-from sinks.formats.row_json import Encoder, RowJson, by_relation, names_json
+from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json
 from sinks.formats.row_key import row_key
 
 
@@ -33,7 +33,7 @@ def _generate(relation: Relation) -> Encoder:
             else:
                 return encode_any(event)
             v0, v1 = row
-            return f'{{"type":"cdc_event",{event.transaction.json}{event.ordinal:08x}",...'
+            return f'{{"type":"cdc_event",{event.transaction.json}{digits[event.ordinal]}",...'
     """
     rows = RowJson(relation)
     encode_any = _any_encoder(relation, rows)
@@ -41,6 +41,7 @@ def _generate(relation: Relation) -> Encoder:
     if not columns:
         return encode_any
     names = rows.names | {
+        "digits": ID_DIGITS,
         "encode_any": encode_any,
         "json_nulls": rows.json_nulls,
         "members": rows.complete,
@@ -52,8 +53,6 @@ def _generate(relation: Relation) -> Encoder:
         for i, c in enumerate(columns)
         if c.form.form is Form.JSON
     )
-    # Only a message can have the ordinal -1.
-    ordinal = "event.ordinal & 0xFFFFFFFF" if relation.schema is None else "event.ordinal"
     source = "\n".join(
         [
             "def encode(event):",
@@ -70,7 +69,7 @@ def _generate(relation: Relation) -> Encoder:
             f"    if {documents}:\n        return encode_any(event)" if documents else "",
             "    return (",
             """        f'{{"type":"cdc_event",{event.transaction.json}'""",
-            f"""        f'{{{ordinal}:08x}}",'""",
+            """        f'{digits[event.ordinal]}",'""",
             "        " + repr('"operation":"'),
             """        f'{event.operation._value_}'""",
             "        " + repr(_table_members(relation)),
@@ -105,7 +104,7 @@ def _any_encoder(relation: Relation, rows: RowJson) -> Encoder:
     def encode_any(event: CdcEvent) -> str:
         new, old, row_id = event.new, event.old, event.row_id
         members = [
-            f'"type":"cdc_event",{event.transaction.json}{event.ordinal & 0xFFFFFFFF:08x}"',
+            f'"type":"cdc_event",{event.transaction.json}{ID_DIGITS[event.ordinal]}"',
             f'"operation":"{event.operation}{table_members}"ordinal":{event.ordinal}',
             f'"lsn":{event.lsn}',
             f'"row_id":{"null" if row_id is None else encode_basestring(row_id)}',
@@ -124,7 +123,8 @@ def _any_encoder(relation: Relation, rows: RowJson) -> Encoder:
     return encode_any
 
 
-encode_native = by_relation("native", _generate)
+_encoders = Encoders("native", _generate)
+encode_native = _encoders.encode
 
 
 class NativeFormat:
@@ -133,6 +133,7 @@ class NativeFormat:
     name = "native"
     content_type = "application/json"
     line_start = '{"type":"cdc_event",'
+    encoder = staticmethod(_encoders.encoder)
     encode = staticmethod(encode_native)
     key = staticmethod(row_key)
     text_key = staticmethod(str)

@@ -25,23 +25,28 @@ _INLINE = {
 """Source of the JSON of a value, where that is faster than to call a function of its own."""
 
 
-def by_relation(name: str, make: Callable[[Relation], Encoder]) -> Encoder:
-    """Return an encoder that makes one for each relation when it first meets it.
+class Encoders:
+    """Encoders of one format, each made when its relation is first met.
 
     Args:
         name: under which the relation keeps it; different encoders need different names.
         make: makes the encoder of a relation.
     """
 
-    def encode(event: CdcEvent) -> str:
-        relation = event.relation
-        encoder = relation.encoders.get(name)
-        if encoder is None:
-            encoder = relation.encoders[name] = make(relation)
-        encoded: str = encoder(event)
-        return encoded
+    def __init__(self, name: str, make: Callable[[Relation], Encoder]) -> None:
+        self._name = name
+        self._make = make
 
-    return encode
+    def encoder(self, relation: Relation) -> Encoder:
+        """Return the encoder for the events of a relation."""
+        encoder = relation.encoders.get(self._name)
+        if encoder is None:
+            encoder = relation.encoders[self._name] = self._make(relation)
+        return encoder
+
+    def encode(self, event: CdcEvent) -> str:
+        """Encode an event of any relation."""
+        return self.encoder(event.relation)(event)
 
 
 class RowJson:

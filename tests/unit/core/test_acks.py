@@ -263,4 +263,4 @@ def test_lost_connections_take_no_memory_while_a_participant_is_stuck(
     for _ in range(5):
         tracker.stream_restarted()
         tracker.hand_out(position(C), [A, B, C], open_transaction=False)
-    assert len(tracker._commits) == 3
+    assert sum(map(len, tracker._commits)) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from bridge.core.events import (
     Transaction,
     TruncateEvent,
 )
+from bridge.core.relation import Relation
 from tests.fixtures.events import (
     OTHER_SOURCE,
     SOURCE,
@@ -226,9 +228,24 @@ def test_a_batch_is_encoded_once_for_each_format() -> None:
         seen.append(event)
         return str(event.position)
 
-    assert batch.encoded("short", encode) is batch.encoded("short", encode)
+    first = batch.encoded("short", lambda relation: encode)
+    assert batch.encoded("short", lambda relation: encode) is first
     assert seen == batch.events
-    assert batch.encoded("other", repr) == [repr(event) for event in batch.events]
+    assert batch.encoded("other", lambda relation: repr) == [repr(e) for e in batch.events]
+
+
+def test_a_batch_asks_for_an_encoder_where_the_relation_changes() -> None:
+    first, second = make_relation({"id": "int8"}), make_relation({"id": "int8"})
+    relations = [first, first, second, first]
+    batch = EventBatch([make_event(relation=relation) for relation in relations])
+    asked: list[Relation] = []
+
+    def encoder(relation: Relation) -> Callable[[CdcEvent], str]:
+        asked.append(relation)
+        return lambda event: str(relations.index(event.relation))
+
+    assert batch.encoded("place", encoder) == ["0", "0", "2", "0"]
+    assert asked == [first, second, first]
 
 
 def test_the_last_position_of_a_batch_is_that_of_its_last_event() -> None:
