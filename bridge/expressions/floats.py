@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import struct
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from bridge.expressions.errors import EvaluationError
+from bridge.expressions.nan import OrderedNaN
 from bridge.expressions.numbers import (
     DECIMAL_FORM,
     NUMERIC_NAN,
@@ -22,29 +23,8 @@ from bridge.expressions.numbers import (
 )
 
 
-class _FloatNaN(float):
-    """NaN as PostgreSQL orders it; see ``numbers``."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, float) and math.isnan(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self.__eq__(other)
-
-    def __lt__(self, other: Any) -> bool:
-        return False
-
-    def __le__(self, other: Any) -> bool:
-        return self.__eq__(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return not self.__eq__(other)
-
-    def __ge__(self, other: Any) -> bool:
-        return True
-
-    def __hash__(self) -> int:
-        return 0
+class _FloatNaN(OrderedNaN, float):
+    """NaN among the floating-point numbers."""
 
 
 FLOAT_NAN: Final = _FloatNaN("nan")

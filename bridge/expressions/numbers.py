@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
-from typing import Any, Final
+from typing import Final
 
 from bridge.expressions.errors import EvaluationError
+from bridge.expressions.nan import OrderedNaN
 
 _DIGITS: Final = 131_072 + 16_383
 """The most digits that a numeric can have, before and after its point."""
@@ -23,29 +24,8 @@ _EXACT: Final = Context(
 )
 
 
-class _NumericNaN(Decimal):
-    """NaN as PostgreSQL orders it: equal to itself and above all other numbers."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Decimal) and other.is_nan()
-
-    def __ne__(self, other: object) -> bool:
-        return not self.__eq__(other)
-
-    def __lt__(self, other: Any) -> bool:
-        return False
-
-    def __le__(self, other: Any) -> bool:
-        return self.__eq__(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return not self.__eq__(other)
-
-    def __ge__(self, other: Any) -> bool:
-        return True
-
-    def __hash__(self) -> int:
-        return 0
+class _NumericNaN(OrderedNaN, Decimal):
+    """NaN among the exact numbers."""
 
 
 NUMERIC_NAN: Final = _NumericNaN("NaN")
