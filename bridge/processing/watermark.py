@@ -9,6 +9,9 @@ from bridge.processing.time import Duration, microseconds
 BEGINNING: Final = -(1 << 63)
 """The watermark before the first event, in microseconds: earlier than every timestamp."""
 
+END: Final = (1 << 63) - 1
+"""The watermark after the last event, in microseconds: later than every timestamp."""
+
 
 class BoundedOutOfOrderness:
     """Says how far event time has come if events are out of order by no more than a bound.

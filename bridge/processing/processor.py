@@ -1,0 +1,203 @@
+"""Aggregates keyed events in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from bridge.core.errors import BridgeError, ConfigError
+from bridge.processing.events import StreamEvent
+from bridge.processing.stats import ProcessorStats
+from bridge.processing.time import Duration, microseconds
+from bridge.processing.watermark import BEGINNING, BoundedOutOfOrderness
+from bridge.processing.windows.aligned import AlignedWindows
+from bridge.processing.windows.contents import Contents
+from bridge.processing.windows.counted import CountWindows
+from bridge.processing.windows.definitions import Window, WindowType
+from bridge.processing.windows.result import WindowResult
+from bridge.processing.windows.sessions import SessionWindows
+
+if TYPE_CHECKING:
+    from bridge.processing.aggregates.function import AggregationFunction
+
+
+class StreamProcessor:
+    """Puts events into windows by key, and tells what the aggregates of each window are.
+
+    What it gives depends on the events and on their order alone. One event gives first what its
+    own windows tell at once, the earliest window first; then the results of the windows that it
+    closes, by their end, then by which key came first.
+
+    An aggregate that cannot take a value raises ``Unaggregatable``. The processor is in the
+    middle of that event then: restore it from a snapshot to go on.
+
+    Args:
+        window: which events belong together.
+        aggregates: by name, as results give them; one alone is called ``value``.
+        name: of the processor; results and their ids hold it.
+        allowed_lateness: how long a window that was told is kept to be told again, in
+            microseconds or a timedelta.
+        emit: ``final`` tells a window when it is complete; ``updates`` also after each event.
+        out_of_orderness: how far an event may be behind the newest one, in microseconds or a
+            timedelta.
+        time: ``event``, that of the events; or ``processing``, what :meth:`advance` says it is.
+
+    Raises:
+        ConfigError: the settings do not go together, or one makes no sense.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        aggregates: AggregationFunction | Mapping[str, AggregationFunction],
+        *,
+        name: str = "processor",
+        allowed_lateness: Duration = 0,
+        emit: Literal["final", "updates"] = "final",
+        out_of_orderness: Duration = 0,
+        time: Literal["event", "processing"] = "event",
+    ) -> None:
+        _check_choice(name, "emit", emit, ("final", "updates"))
+        _check_choice(name, "time", time, ("event", "processing"))
+        lateness = microseconds(allowed_lateness, "allowed_lateness", minimum=0)
+        if not isinstance(aggregates, Mapping):
+            aggregates = {"value": aggregates}
+        updates = emit == "updates"
+        contents = Contents(name, aggregates)
+        self._name = name
+        self._by_clock = time == "processing"
+        self._watermark = BoundedOutOfOrderness(out_of_orderness)
+        self._windows: AlignedWindows | SessionWindows | CountWindows
+        if isinstance(window, WindowType.Count):
+            self._windows = CountWindows(window, contents, updates=updates)
+        elif isinstance(window, WindowType.Session):
+            _check_merging(name, aggregates)
+            self._windows = SessionWindows(
+                window, contents, updates=updates, allowed_lateness=lateness
+            )
+        else:
+            self._windows = AlignedWindows(
+                window, contents, updates=updates, allowed_lateness=lateness
+            )
+        if self._by_clock or isinstance(window, WindowType.Count):
+            for setting, length in (
+                ("allowed_lateness", lateness),
+                ("out_of_orderness", self._watermark.bound),
+            ):
+                if length:
+                    raise ConfigError(
+                        f"Processor {name!r} has {setting}, but none of its events can be late.",
+                        remedy=f"Leave {setting} out with count windows and with processing time.",
+                    )
+        self._late: list[StreamEvent] = []
+        self._event_count = self._late_count = self._result_count = 0
+
+    def process_event(self, event: StreamEvent) -> list[WindowResult]:
+        """Take one event in and return what it gives.
+
+        Raises:
+            Unaggregatable: an aggregate cannot take its value.
+            BridgeError: there was no :meth:`advance` yet, in processing time.
+        """
+        return self.process_batch((event,))
+
+    def process_batch(self, events: Iterable[StreamEvent]) -> list[WindowResult]:
+        """Take events in and return what they give, as if each came alone.
+
+        Raises:
+            Unaggregatable: an aggregate cannot take the value of one of them.
+            BridgeError: there was no :meth:`advance` yet, in processing time.
+        """
+        if self._by_clock:
+            events = self._at_this_time(events)
+        windows, add, observe = self._windows, self._windows.add, self._watermark.observe
+        results: list[WindowResult] = []
+        watermark, count = self._watermark.current, 0
+        for event in events:
+            count += 1
+            if not add(event, watermark, results):
+                self._late.append(event)
+                self._late_count += 1
+            watermark = observe(event.timestamp)
+            if watermark >= windows.due:
+                windows.advance(watermark, results)
+        self._event_count += count
+        self._result_count += len(results)
+        return results
+
+    def _at_this_time(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
+        now = self._watermark.current
+        if now == BEGINNING:
+            raise BridgeError(
+                f"Processor {self._name!r} works in processing time and does not know the time.",
+                remedy="Call advance with the time, in microseconds, before the first event.",
+            )
+        return [event._replace(timestamp=now) for event in events]
+
+    def advance(self, watermark: int) -> list[WindowResult]:
+        """Let time pass without an event, and return what the windows tell that end now.
+
+        Args:
+            watermark: in microseconds: no event before it will come. In processing time it is the
+                time. One that is behind changes nothing.
+        """
+        results: list[WindowResult] = []
+        reached = self._watermark.advance(watermark)
+        if reached >= self._windows.due:
+            self._windows.advance(reached, results)
+        self._result_count += len(results)
+        return results
+
+    def take_late(self) -> list[StreamEvent]:
+        """Return the events that came too late for all of their windows, each of them once."""
+        late, self._late = self._late, []
+        return late
+
+    def get_stats(self) -> ProcessorStats:
+        """Return figures; counting the keys looks at every open window."""
+        open_windows, keys = self._windows.count()
+        return ProcessorStats(
+            events=self._event_count,
+            late=self._late_count,
+            results=self._result_count,
+            open_windows=open_windows,
+            keys=keys,
+            watermark=self._watermark.current,
+        )
+
+    def snapshot(self) -> Any:
+        """Return a copy of the state as plain data, if keys and the values of late events are."""
+        return {
+            "watermark": self._watermark.current,
+            "counts": [self._event_count, self._late_count, self._result_count],
+            "late": [tuple(event) for event in self._late],
+            "windows": self._windows.dump(),
+        }
+
+    def restore(self, state: Any) -> None:
+        """Go on where the processor was that gave this :meth:`snapshot`.
+
+        Args:
+            state: of a processor with the same settings.
+        """
+        self._watermark.current = state["watermark"]
+        self._event_count, self._late_count, self._result_count = state["counts"]
+        self._late = [StreamEvent(*event) for event in state["late"]]
+        self._windows.load(state["windows"])
+
+
+def _check_choice(name: str, setting: str, choice: str, choices: tuple[str, ...]) -> None:
+    if choice not in choices:
+        raise ConfigError(
+            f"{setting} of processor {name!r} is {choice!r}.",
+            remedy=f"It has to be {' or '.join(choices)}.",
+        )
+
+
+def _check_merging(name: str, aggregates: Mapping[str, AggregationFunction]) -> None:
+    for aggregate, function in aggregates.items():
+        if not function.merges:
+            raise ConfigError(
+                f"Aggregate {aggregate!r} of processor {name!r} cannot merge, as sessions do.",
+                remedy="Give the function a way to merge, or use another type of window.",
+            )
