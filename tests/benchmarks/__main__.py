@@ -17,10 +17,18 @@ from tests.benchmarks.contestants import NULL, Contestant, contestants, null_sin
 from tests.benchmarks.drain import drain
 from tests.benchmarks.latency import FILE_ARRIVAL, Arrival, latency
 from tests.benchmarks.report import drain_document, drain_table, environment, latency_table
-from tests.benchmarks.server import benchmark_server
+from tests.benchmarks.server import Transport, address, benchmark_server
 from tests.benchmarks.targets import RACES, Race
 
-_DRAINS = {"tx1": 1, "tx10": 10, "tx1000": 1000}
+_DRAINS = {
+    "tx1": (1, Transport.TCP),
+    "tx10": (10, Transport.TCP),
+    "tx1000": (1000, Transport.TCP),
+    "tx1-socket": (1, Transport.SOCKET),
+    "tx1000-socket": (1000, Transport.SOCKET),
+}
+"""Rows a transaction, and the way to the server."""
+
 _LATENCIES = {"lat1k": 1_000, "lat10k": 10_000}
 _SINK_EVENTS_PER_S = 5_000
 _NAMES = [*_DRAINS, *_LATENCIES, *RACES]
@@ -46,19 +54,24 @@ class Session:
         self.tables: list[str] = []
 
     def drain(
-        self, name: str, field: Sequence[Contestant], rows: int, per_transaction: int
+        self,
+        name: str,
+        field: Sequence[Contestant],
+        rows: int,
+        per_transaction: int,
+        transport: Transport = Transport.TCP,
     ) -> None:
         """Drain one backlog by everyone in ``field``."""
         workload, runs = drain(
-            self._server,
+            address(self._server, transport),
             field,
             rows=rows,
             per_transaction=per_transaction,
             repeat=self._args.repeat,
             note=_note,
         )
-        self.document["drain"][name] = drain_document(workload, runs)
-        self.tables.append(drain_table(workload, runs))
+        self.document["drain"][name] = drain_document(workload, transport, runs)
+        self.tables.append(drain_table(workload, transport, runs))
 
     def latencies(self, arrival: Arrival, rates: Mapping[str, int]) -> None:
         """Measure the latency to one place, at several rates."""
@@ -91,7 +104,7 @@ def main() -> int:
         with benchmark_server() as server:
             session = Session(server, args)
             for name in (name for name in _DRAINS if name in only):
-                session.drain(name, contestants(server), args.rows, _DRAINS[name])
+                session.drain(name, contestants(server), args.rows, *_DRAINS[name])
             chosen = {name: rate for name, rate in _LATENCIES.items() if name in only}
             session.latencies(FILE_ARRIVAL, chosen)
             for name in (name for name in RACES if name in only):

@@ -16,7 +16,6 @@ import psycopg
 
 from bridge.core.errors import BridgeError
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
-from bridge.postgres.embedded import EmbeddedPostgres
 from tests.benchmarks.contestants import Contestant, Task, decode
 from tests.benchmarks.processes import Usage
 from tests.benchmarks.workload import Workload, backlog, slot_copy
@@ -63,7 +62,7 @@ class Run:
 
 
 def drain(
-    server: EmbeddedPostgres,
+    dsn: str,
     field: Sequence[Contestant],
     *,
     rows: int,
@@ -74,14 +73,13 @@ def drain(
     """Let every contestant drain the same backlog, in turns, after a round that does not count.
 
     Args:
-        server: running, and otherwise idle.
+        dsn: of a server that is otherwise idle.
         field: the contestants in the order of a round.
         rows: size of the backlog.
         per_transaction: rows of each transaction.
         repeat: how many rounds count.
         note: takes a line on what is going on.
     """
-    dsn = server.dsn()
     runs: dict[str, list[Run]] = {each.name: [] for each in field}
     note(f"writing {rows} rows, {per_transaction} a transaction")
     with (

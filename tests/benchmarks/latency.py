@@ -20,7 +20,7 @@ from bridge.postgres.embedded import EmbeddedPostgres
 from tests.benchmarks.contestants import bridge_config, write_config
 from tests.benchmarks.drain import Failed
 from tests.benchmarks.processes import Usage
-from tests.benchmarks.server import client
+from tests.benchmarks.server import address, client
 from tests.benchmarks.workload import ROW, drop_slot, published_table
 
 _SLOT = "bench_latency"
@@ -141,7 +141,7 @@ def _measure(
 ) -> Latency:
     samples = directory / "samples"
     sink, reader = arrival.open(samples)
-    config = write_config(bridge_config(server.dsn(), _SLOT, directory, sink), directory)
+    config = write_config(bridge_config(address(server), _SLOT, directory, sink), directory)
     log_path = directory / "log"
     with log_path.open("wb") as log:
         bridge = subprocess.Popen(

@@ -37,7 +37,7 @@ from decoders.decoder import PgOutputDecoder
 from sinks.append_file import AppendFile
 from tests.benchmarks.contestants import bridge_config, write_config
 from tests.benchmarks.drain import end_of_backlog
-from tests.benchmarks.server import benchmark_server
+from tests.benchmarks.server import address, benchmark_server
 from tests.benchmarks.workload import Workload, backlog, slot_copy
 
 _STAGES: tuple[tuple[Any, str, str], ...] = (
@@ -209,8 +209,9 @@ def main() -> None:
     args = parser.parse_args()
     with benchmark_server() as server:
         for per_transaction in args.tx or (1000, 1):
-            with backlog(server.dsn(), args.rows, per_transaction) as workload:
-                print(profile(server.dsn(), workload, args.sink), end="\n\n", flush=True)
+            dsn = address(server)
+            with backlog(dsn, args.rows, per_transaction) as workload:
+                print(profile(dsn, workload, args.sink), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

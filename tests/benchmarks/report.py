@@ -16,7 +16,7 @@ import psycopg
 from bridge.postgres.embedded import EmbeddedPostgres
 from tests.benchmarks.drain import Run
 from tests.benchmarks.latency import Latency
-from tests.benchmarks.server import SETTINGS
+from tests.benchmarks.server import SETTINGS, Transport
 from tests.benchmarks.workload import Workload
 
 
@@ -81,10 +81,13 @@ def summarize(rows: int, runs: Mapping[str, Sequence[Run]]) -> dict[str, Summary
     return found
 
 
-def drain_document(workload: Workload, runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+def drain_document(
+    workload: Workload, transport: Transport, runs: Mapping[str, Sequence[Run]]
+) -> dict[str, Any]:
     """Return summary and single runs of one workload."""
     return {
         "workload": asdict(workload),
+        "transport": transport,
         "summary": {
             name: asdict(summary) for name, summary in summarize(workload.rows, runs).items()
         },
@@ -106,7 +109,7 @@ def environment(server: EmbeddedPostgres) -> dict[str, Any]:
     }
 
 
-def drain_table(workload: Workload, runs: Mapping[str, Sequence[Run]]) -> str:
+def drain_table(workload: Workload, transport: Transport, runs: Mapping[str, Sequence[Run]]) -> str:
     """Return a table of one workload, in microseconds a row unless a column says otherwise."""
     rounds = len(next(iter(runs.values())))
     delivered = any(run.target_cpu_s for own in runs.values() for run in own)
@@ -131,8 +134,8 @@ def drain_table(workload: Workload, runs: Mapping[str, Sequence[Run]]) -> str:
             ]
         )
     title = (
-        f"{workload.rows:,} rows, {workload.per_transaction:,} a transaction, µs/row, "
-        f"median of {rounds}"
+        f"{workload.rows:,} rows, {workload.per_transaction:,} a transaction, over {transport}; "
+        f"µs/row, median of {rounds}"
     )
     return f"{title}\n{_aligned(rows)}"
 

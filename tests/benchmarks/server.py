@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 from bridge.core.errors import EnvironmentProblem
@@ -29,13 +30,25 @@ SETTINGS: Mapping[str, str] = {
 """No checkpoint and no vacuum falls into a measurement. ``fsync`` stays on."""
 
 
+class Transport(StrEnum):
+    """How the contestants reach the server."""
+
+    TCP = "TCP"
+    SOCKET = "a Unix socket"
+
+
 def benchmark_server() -> EmbeddedPostgres:
     """Return a server, not yet started.
 
     A server of the system comes first, because its own ``pg_recvlogical`` stands beside it; then
     whatever ``find_binaries`` finds.
     """
-    return EmbeddedPostgres(_binaries(), settings=SETTINGS)
+    return EmbeddedPostgres(_binaries(), settings=SETTINGS, listen=True)
+
+
+def address(server: EmbeddedPostgres, transport: Transport = Transport.TCP) -> str:
+    """Return the connection string of a contestant."""
+    return server.dsn(host="127.0.0.1") if transport is Transport.TCP else server.dsn()
 
 
 def client(server: EmbeddedPostgres, name: str) -> Path:
