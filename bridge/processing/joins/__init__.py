@@ -7,13 +7,17 @@ from bridge.processing.joins.as_of import AsOfJoin
 from bridge.processing.joins.errors import RetractionRefused, TableNotLoaded
 from bridge.processing.joins.interval import IntervalJoin
 from bridge.processing.joins.result import JoinResult
+from bridge.processing.joins.stats import InputStats, JoinStats, TableJoinStats
 from bridge.processing.joins.table import TableJoin
 
 __all__ = [
     "AsOfJoin",
+    "InputStats",
     "IntervalJoin",
     "JoinResult",
+    "JoinStats",
     "RetractionRefused",
     "TableJoin",
+    "TableJoinStats",
     "TableNotLoaded",
 ]

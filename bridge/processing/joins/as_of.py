@@ -10,6 +10,7 @@ from bridge.processing.joins.how import check_how
 from bridge.processing.joins.inputs import Inputs, Side
 from bridge.processing.joins.null_keys import is_null
 from bridge.processing.joins.result import JoinResult
+from bridge.processing.joins.stats import JoinStats
 from bridge.processing.time import Duration, microseconds
 
 AsOfHow: TypeAlias = Literal["inner", "left"]
@@ -88,11 +89,6 @@ class AsOfJoin:
         self._arrivals = 0
         self._rows = 0
 
-    @property
-    def watermark(self) -> int:
-        """No event with a lower timestamp is taken any more, in microseconds."""
-        return self._inputs.watermark
-
     def process_left(self, event: StreamEvent) -> list[JoinResult]:
         """Take an event of the left stream; return the rows that it makes certain.
 
@@ -120,14 +116,16 @@ class AsOfJoin:
         """Return the events that came too late, of both sides, since the last call."""
         return self._inputs.take_late()
 
-    def get_stats(self) -> dict[str, int]:
+    def get_stats(self) -> JoinStats:
         """Return what was counted since the start, and how much is kept now."""
-        return {
-            **self._inputs.counts(),
-            "results": self._rows,
-            "waiting_events_kept": len(self._waiting),
-            "latest_events_kept": len(self._latest),
-        }
+        left = sum(waiting.side == _LEFT for waiting in self._waiting)
+        right = len(self._waiting) - left + len(self._latest)
+        return JoinStats(
+            left=self._inputs.stats("left", kept=left),
+            right=self._inputs.stats("right", kept=right),
+            results=self._rows,
+            watermark=self._inputs.watermark,
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""

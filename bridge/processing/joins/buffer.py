@@ -44,11 +44,6 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._in_time)
 
-    @property
-    def keys(self) -> int:
-        """How many keys it has events of."""
-        return len(self._of_key)
-
     def add(self, event: StreamEvent, arrival: int, *, lonely: bool) -> None:
         """Keep an event.
 

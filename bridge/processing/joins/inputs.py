@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from bridge.processing.events import StreamEvent
 from bridge.processing.joins.errors import refuse_retraction
+from bridge.processing.joins.stats import InputStats
 from bridge.processing.time import Duration
 from bridge.processing.watermark import BoundedOutOfOrderness
 
@@ -25,22 +26,16 @@ class Inputs:
 
     Attributes:
         watermark: that of the join, in microseconds since the Unix epoch.
-        late: events that came too late, of both sides, in the order they came.
+
+    Raises:
+        ConfigError: ``out_of_orderness`` is negative.
     """
 
     def __init__(self, join: str, out_of_orderness: Duration) -> None:
         self._join = join
-        self._out_of_orderness = out_of_orderness
-        self._sides = self._fresh_sides()
-        self._counts = {
-            "left_events": 0,
-            "right_events": 0,
-            "left_late_events": 0,
-            "right_late_events": 0,
-            "left_null_keys": 0,
-            "right_null_keys": 0,
-        }
-        self.late: list[StreamEvent] = []
+        self._left = _Input(out_of_orderness)
+        self._right = _Input(out_of_orderness)
+        self._late: list[StreamEvent] = []
         self.watermark = self._lowest()
 
     def admit(self, side: Side, event: StreamEvent) -> bool:
@@ -50,59 +45,74 @@ class Inputs:
             RetractionRefused: the event takes an earlier one back.
         """
         refuse_retraction(self._join, event)
-        self._counts[f"{side}_events"] += 1
+        taking = self._of(side)
+        taking.events += 1
         if event.timestamp >= self.watermark:
             return True
-        self._counts[f"{side}_late_events"] += 1
-        self.late.append(event)
+        taking.late += 1
+        self._late.append(event)
         return False
 
     def count_null_key(self, side: Side) -> None:
         """Count an event that joins nothing because of its key."""
-        self._counts[f"{side}_null_keys"] += 1
+        self._of(side).null_keys += 1
 
     def observe(self, side: Side, timestamp: int) -> int:
         """Let an event move the watermark of its side; return the watermark of the join."""
-        self._sides[side].observe(timestamp)
+        self._of(side).time.observe(timestamp)
         self.watermark = self._lowest()
         return self.watermark
 
     def advance(self, watermark: int) -> int:
         """Move both sides to at least ``watermark``; return the watermark of the join."""
-        for side in self._sides.values():
-            side.advance(watermark)
+        self._left.time.advance(watermark)
+        self._right.time.advance(watermark)
         self.watermark = self._lowest()
         return self.watermark
 
     def take_late(self) -> list[StreamEvent]:
-        """Return the late events since the last call."""
-        late, self.late = self.late, []
+        """Return the late events of both sides since the last call, in the order they came."""
+        late, self._late = self._late, []
         return late
 
-    def counts(self) -> dict[str, int]:
-        """Return how many events came on each side, and how many of them were late or NULL."""
-        return dict(self._counts)
+    def stats(self, side: Side, *, kept: int) -> InputStats:
+        """Return the figures of a side that keeps so many events."""
+        of = self._of(side)
+        return InputStats(of.events, of.late, of.null_keys, kept)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
         return {
-            "watermarks": {name: side.current for name, side in self._sides.items()},
-            "late": [tuple(event) for event in self.late],
-            "counts": dict(self._counts),
+            "left": self._left.snapshot(),
+            "right": self._right.snapshot(),
+            "late": [tuple(event) for event in self._late],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``snapshot`` returned."""
-        self._sides = self._fresh_sides()
-        for name, side in self._sides.items():
-            side.advance(state["watermarks"][name])
+        self._left.restore(state["left"])
+        self._right.restore(state["right"])
+        self._late = [StreamEvent(*event) for event in state["late"]]
         self.watermark = self._lowest()
-        self.late = [StreamEvent(*event) for event in state["late"]]
-        self._counts = dict(state["counts"])
 
-    def _fresh_sides(self) -> dict[str, BoundedOutOfOrderness]:
-        bound = self._out_of_orderness
-        return {"left": BoundedOutOfOrderness(bound), "right": BoundedOutOfOrderness(bound)}
+    def _of(self, side: Side) -> _Input:
+        return self._left if side == "left" else self._right
 
     def _lowest(self) -> int:
-        return min(self._sides["left"].current, self._sides["right"].current)
+        return min(self._left.time.current, self._right.time.current)
+
+
+class _Input:
+    """One side."""
+
+    def __init__(self, out_of_orderness: Duration) -> None:
+        self.time = BoundedOutOfOrderness(out_of_orderness)
+        self.events = self.late = self.null_keys = 0
+
+    def snapshot(self) -> tuple[int, int, int, int]:
+        return (self.time.current, self.events, self.late, self.null_keys)
+
+    def restore(self, state: tuple[int, int, int, int]) -> None:
+        watermark, self.events, self.late, self.null_keys = state
+        self.time = BoundedOutOfOrderness(self.time.bound)
+        self.time.advance(watermark)

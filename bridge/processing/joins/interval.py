@@ -12,6 +12,7 @@ from bridge.processing.joins.how import check_how
 from bridge.processing.joins.inputs import Inputs, Side
 from bridge.processing.joins.null_keys import is_null
 from bridge.processing.joins.result import JoinResult
+from bridge.processing.joins.stats import JoinStats
 from bridge.processing.time import Duration, microseconds
 
 IntervalHow: TypeAlias = Literal["inner", "left", "right", "full"]
@@ -82,11 +83,6 @@ class IntervalJoin:
         self._arrivals = 0
         self._rows = 0
 
-    @property
-    def watermark(self) -> int:
-        """No event with a lower timestamp is taken any more, in microseconds."""
-        return self._inputs.watermark
-
     def process_left(self, event: StreamEvent) -> list[JoinResult]:
         """Take an event of the left stream; return the rows that it makes certain.
 
@@ -132,15 +128,14 @@ class IntervalJoin:
         """Return the events that came too late, of both sides, since the last call."""
         return self._inputs.take_late()
 
-    def get_stats(self) -> dict[str, int]:
+    def get_stats(self) -> JoinStats:
         """Return what was counted since the start, and how much is kept now."""
-        return {
-            **self._inputs.counts(),
-            "results": self._rows,
-            "left_events_kept": len(self._left),
-            "right_events_kept": len(self._right),
-            "keys_kept": self._left.keys + self._right.keys,
-        }
+        return JoinStats(
+            left=self._inputs.stats("left", kept=len(self._left)),
+            right=self._inputs.stats("right", kept=len(self._right)),
+            results=self._rows,
+            watermark=self._inputs.watermark,
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""

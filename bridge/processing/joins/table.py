@@ -9,6 +9,7 @@ from bridge.processing.joins.errors import TableNotLoaded, refuse_retraction
 from bridge.processing.joins.how import check_how
 from bridge.processing.joins.null_keys import is_null
 from bridge.processing.joins.result import JoinResult
+from bridge.processing.joins.stats import TableJoinStats
 
 TableHow: TypeAlias = Literal["inner", "left"]
 
@@ -101,9 +102,9 @@ class TableJoin:
         self._counts["results"] += 1
         return [JoinResult(self.name, event.key, event, right)]
 
-    def get_stats(self) -> dict[str, int]:
+    def get_stats(self) -> TableJoinStats:
         """Return what was counted since the start, and how many rows the table has now."""
-        return {**self._counts, "table_rows_kept": len(self._rows)}
+        return TableJoinStats(**self._counts, rows=len(self._rows))
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
