@@ -1,0 +1,19 @@
+"""Complex event processing: sequences of events that a pattern describes, for each key.
+
+``docs/processing-patterns.md`` says what each operator means.
+"""
+
+from bridge.processing.patterns.definition import Pattern
+from bridge.processing.patterns.errors import PatternFailed
+from bridge.processing.patterns.matcher import PatternMatcher
+from bridge.processing.patterns.result import PatternMatch, TimedOut
+from bridge.processing.patterns.skip import AfterMatchSkip
+
+__all__ = [
+    "AfterMatchSkip",
+    "Pattern",
+    "PatternFailed",
+    "PatternMatch",
+    "PatternMatcher",
+    "TimedOut",
+]
