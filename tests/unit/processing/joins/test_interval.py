@@ -59,6 +59,35 @@ def test_a_right_event_alone_comes_only_after_the_end_of_its_interval() -> None:
     assert times(join.advance(111)) == [(None, 100)]
 
 
+def test_rows_of_one_call_are_in_order_of_time_then_left_before_right() -> None:
+    join = IntervalJoin("full", before=1, after=9)
+    for timestamp, sequence in ((100, 4), (101, 2), (101, 1)):
+        join.process_right(event(timestamp, "r", sequence))
+        join.process_left(event(timestamp, "l", sequence + 10))
+    rows = join.advance(1000)
+    assert times(rows) == [
+        (100, None),
+        (None, 100),
+        (101, None),
+        (101, None),
+        (None, 101),
+        (None, 101),
+    ]
+    assert [(row.left or row.right).sequence for row in rows] == [14, 4, 11, 12, 1, 2]
+
+
+def test_pairs_of_one_event_are_in_order_of_the_partners() -> None:
+    join = IntervalJoin(before=10, after=10)
+    for timestamp, sequence in ((105, 1), (95, 3), (95, 2)):
+        join.process_left(event(timestamp, sequence=sequence))
+    rows = join.process_right(event(100))
+    assert [(row.left.timestamp, row.left.sequence) for row in rows if row.left] == [
+        (95, 2),
+        (95, 3),
+        (105, 1),
+    ]
+
+
 def test_the_slower_side_holds_rows_back() -> None:
     join = IntervalJoin("left", after=5)
     join.process_left(event(100))
