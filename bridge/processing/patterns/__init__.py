@@ -8,6 +8,7 @@ from bridge.processing.patterns.errors import PatternFailed
 from bridge.processing.patterns.matcher import PatternMatcher
 from bridge.processing.patterns.result import PatternMatch, TimedOut
 from bridge.processing.patterns.skip import AfterMatchSkip
+from bridge.processing.patterns.stats import PatternStats
 
 __all__ = [
     "AfterMatchSkip",
@@ -15,5 +16,6 @@ __all__ = [
     "PatternFailed",
     "PatternMatch",
     "PatternMatcher",
+    "PatternStats",
     "TimedOut",
 ]

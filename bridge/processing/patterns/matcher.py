@@ -12,6 +12,7 @@ from bridge.processing.patterns.definition import Pattern
 from bridge.processing.patterns.result import PatternMatch, TimedOut
 from bridge.processing.patterns.runs import Engine, Found, Runs
 from bridge.processing.patterns.state import dump_runs, load_runs
+from bridge.processing.patterns.stats import PatternStats
 from bridge.processing.time import Duration
 from bridge.processing.watermark import BoundedOutOfOrderness
 
@@ -139,21 +140,15 @@ class PatternMatcher:
         timed_out, self._timed_out = self._timed_out, []
         return timed_out
 
-    def get_stats(self) -> dict[str, int]:
-        """Return numbers about the matcher.
-
-        Returns:
-            ``events``, ``late``, ``retractions`` (ignored), ``matches`` and ``timed_out`` count
-            from the beginning; ``waiting`` events, ``keys`` with partial matches and
-            ``partial_matches`` are those of now; ``watermark`` is in microseconds.
-        """
-        return {
+    def get_stats(self) -> PatternStats:
+        """Return figures; counting the partial matches looks at every key that has some."""
+        return PatternStats(
             **self._counts,
-            "waiting": len(self._waiting),
-            "keys": len(self._keys),
-            "partial_matches": sum(len(runs.open) for runs in self._keys.values()),
-            "watermark": self._watermark.current,
-        }
+            waiting=len(self._waiting),
+            keys=len(self._keys),
+            partial_matches=sum(len(runs.open) for runs in self._keys.values()),
+            watermark=self._watermark.current,
+        )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data; side outputs that were not taken belong to it."""
