@@ -125,6 +125,7 @@ def test_partial_matches_share_the_events_they_have_in_common() -> None:
     matcher = PatternMatcher(pattern)
     for event in stream("a b1 b2 b3 b4 b5 x"):
         matcher.process_event(event)
+    matcher.advance(END)
 
     nodes = matcher.snapshot()["runs"]["nodes"]
 
