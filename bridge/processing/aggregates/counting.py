@@ -40,7 +40,7 @@ class Count(FieldFunction):
     """
 
     def __init__(self, field: Field = None) -> None:
-        super().__init__(_events if field is None else field)
+        super().__init__(events if field is None else field)
 
     def create(self) -> _Tally:
         return _Tally()
@@ -52,7 +52,7 @@ class Count(FieldFunction):
         return _Tally(plain)
 
 
-def _events(value: Any) -> bool:
+def events(value: Any) -> bool:
     return True
 
 
