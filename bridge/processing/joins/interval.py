@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import merge
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -162,9 +161,11 @@ class IntervalJoin:
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
         """Return the rows and those that are certain now that the watermark is there."""
-        left = [self._alone("left", event) for event in self._left.drop(watermark)]
-        right = [self._alone("right", event) for event in self._right.drop(watermark)]
-        rows += merge(left, right, key=attrgetter("timestamp"))  # at a tie the left comes first
+        left, right = self._left.drop(watermark), self._right.drop(watermark)
+        if left or right:
+            alone = [self._alone("left", event) for event in left]
+            alone += [self._alone("right", event) for event in right]
+            rows += sorted(alone, key=attrgetter("timestamp"))  # at a tie the left stays first
         self._rows += len(rows)
         return rows
 
