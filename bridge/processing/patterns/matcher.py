@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Literal
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.processing.events import Key, StreamEvent, normal_key
 from bridge.processing.patterns.automaton import Automaton
 from bridge.processing.patterns.definition import Pattern
@@ -14,7 +14,7 @@ from bridge.processing.patterns.runs import Engine, Found, Runs
 from bridge.processing.patterns.state import dump_runs, load_runs
 from bridge.processing.patterns.stats import PatternStats
 from bridge.processing.time import Duration
-from bridge.processing.watermark import BoundedOutOfOrderness
+from bridge.processing.watermark import BEGINNING, BoundedOutOfOrderness
 
 _COUNTERS: Final = ("events", "late", "retractions", "matches", "timed_out")
 
@@ -24,8 +24,8 @@ class PatternMatcher:
 
     In event time, events wait until the watermark has passed them and are then looked at in the
     order of timestamp, sequence and arrival. One that is below the watermark when it arrives is
-    late: it is not looked at. In processing time, an event is looked at when it arrives; its
-    timestamp says when that is, and one that is lower than those before counts as equal.
+    late: it is not looked at. In processing time, an event is looked at when it arrives, at the
+    time that ``advance`` told last, whatever its timestamp is.
 
     Matches come in the order in which they become certain, over all keys; those of one event in
     the order in which they began. At a time at which windows end and events come, the windows
@@ -87,6 +87,7 @@ class PatternMatcher:
             The matches that are certain now.
 
         Raises:
+            BridgeError: there was no ``advance`` yet, in processing time.
             PatternFailed: a condition raised, or a skip strategy has nowhere to go. The matcher
                 has to be restored from a snapshot then.
         """
@@ -95,11 +96,8 @@ class PatternMatcher:
             self._counts["retractions"] += 1
             return []
         if not self._in_event_time:
-            now = self._watermark.observe(event.timestamp)
-            matches = self._end_windows(now)
-            self._look_at(
-                event if event.timestamp == now else event._replace(timestamp=now), matches
-            )
+            matches: list[PatternMatch] = []
+            self._look_at(event._replace(timestamp=self._now()), matches)
             return matches
         if event.timestamp < self._watermark.current:
             self._counts["late"] += 1
@@ -110,11 +108,11 @@ class PatternMatcher:
         return self.advance(self._watermark.observe(event.timestamp))
 
     def advance(self, watermark: int) -> list[PatternMatch]:
-        """Take note that no event with a timestamp below ``watermark`` will come.
+        """Let time pass without an event.
 
         Args:
-            watermark: in microseconds since the Unix epoch; a lower one than before changes
-                nothing.
+            watermark: in microseconds since the Unix epoch: no event with a lower timestamp will
+                come. In processing time it is the time. One that is behind changes nothing.
 
         Returns:
             The matches that are certain now.
@@ -211,6 +209,15 @@ class PatternMatcher:
             for key, events, start, end in state["timed_out"]
         ]
         self._counts = dict(state["counts"])
+
+    def _now(self) -> int:
+        now = self._watermark.current
+        if now == BEGINNING:
+            raise BridgeError(
+                f"{self._name} works in processing time and does not know the time.",
+                remedy="Call advance with the time, in microseconds, before the first event.",
+            )
+        return now
 
     def _look_at(self, event: StreamEvent, matches: list[PatternMatch]) -> None:
         """Move the runs of a key on by its next event, and add what they match."""

@@ -164,33 +164,41 @@ class Engine:
         for move in state.moves:
             if any(self._takes(loop.step, event, accepted) for loop in move.loops):
                 continue
-            if move.step < len(self._steps) and self._takes(move.step, event, accepted):
-                taken = Node(move.step, event, ordinal, node)
+            taken, passed = self._options(move, event, accepted)
+            if taken:
+                new = Node(move.step, event, ordinal, node)
                 after = self._automaton.state(move.taken)
                 if after.moves or after.matches_next:
-                    into.append(Run(after, taken))
+                    into.append(Run(after, new))
                 if after.matches:
-                    taken.matched = True
-                    found.append(Found(taken, event.timestamp))
-            if node is not None and self._may_pass(move, event, accepted):
+                    new.matched = True
+                    found.append(Found(new, event.timestamp))
+            if passed and node is not None:
                 into.append(Run(self._passed(node.step, move, event, accepted), node))
 
-    def _takes(self, number: int, event: StreamEvent, accepted: Callable[[], Matched]) -> bool:
-        step = self._steps[number]
-        if step.until is not None and step.until.holds(event, accepted):
-            return False
-        return step.criteria.holds(event, accepted)
-
-    def _may_pass(self, move: Move, event: StreamEvent, accepted: Callable[[], Matched]) -> bool:
-        """Return whether a run may pass over the event while it waits for the step of a move."""
-        if move.contiguity is Contiguity.STRICT:
-            return False
+    def _options(
+        self, move: Move, event: StreamEvent, accepted: Callable[[], Matched]
+    ) -> tuple[bool, bool]:
+        """Return whether a run may take the event with a move, and whether it may pass it over."""
         if move.step == len(self._steps):
-            return True
-        step = self._steps[move.step]
-        if move.accepted and step.until is not None and step.until.holds(event, accepted):
+            return False, True
+        ended = self._ends(move.step, event, accepted)
+        if ended and move.accepted:
+            return False, False
+        fits = self._steps[move.step].criteria.holds(event, accepted)
+        passes = move.contiguity is Contiguity.ANY or (
+            move.contiguity is Contiguity.RELAXED and not fits
+        )
+        return fits and not ended, passes
+
+    def _ends(self, number: int, event: StreamEvent, accepted: Callable[[], Matched]) -> bool:
+        until = self._steps[number].until
+        return until is not None and until.holds(event, accepted)
+
+    def _takes(self, number: int, event: StreamEvent, accepted: Callable[[], Matched]) -> bool:
+        if self._ends(number, event, accepted):
             return False
-        return move.contiguity is Contiguity.ANY or not step.criteria.holds(event, accepted)
+        return self._steps[number].criteria.holds(event, accepted)
 
     def _passed(
         self, after: int, move: Move, event: StreamEvent, accepted: Callable[[], Matched]
@@ -204,8 +212,7 @@ class Engine:
         step = self._steps[loop.step]
         if not loop.entered:
             return step.contiguity is not Contiguity.STRICT
-        ended = step.until is not None and step.until.holds(event, accepted)
-        return step.inner is not Contiguity.STRICT and not ended
+        return step.inner is not Contiguity.STRICT and not self._ends(loop.step, event, accepted)
 
     def _remembering(self, node: Node | None) -> Callable[[], Matched]:
         """Return what gives the events accepted so far, worked out when first asked for."""

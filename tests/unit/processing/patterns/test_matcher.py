@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bridge.core.errors import ConfigError
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.processing.events import StreamEvent
 from bridge.processing.patterns import (
     AfterMatchSkip,
@@ -129,14 +129,22 @@ class TestTime:
 
     def test_in_processing_time_an_event_is_looked_at_when_it_comes(self) -> None:
         matcher = PatternMatcher(a_then_b().within(10), time="processing")
+        matcher.advance(100)
 
-        assert matcher.process_event(StreamEvent("k", 100, "a")) == []
-        (match,) = matcher.process_event(StreamEvent("k", 40, "b"))
-        assert (match.start, match.end) == (100, 100)
-        matcher.process_event(StreamEvent("k", 105, "a2"))
-        assert matcher.advance(115) == []
+        assert matcher.process_event(StreamEvent("k", 7, "a")) == []
+        matcher.advance(105)
+        (match,) = matcher.process_event(StreamEvent("k", 3, "b"))
+        assert (match.start, match.end) == (100, 105)
+        matcher.process_event(StreamEvent("k", 9, "a2"))
+        matcher.advance(115)
         assert timed_out(matcher) == [(["a2"], 115)]
         assert matcher.take_late() == []
+
+    def test_in_processing_time_an_event_before_any_time_was_told_is_refused(self) -> None:
+        matcher = PatternMatcher(a_then_b(), name="mine", time="processing")
+
+        with pytest.raises(BridgeError, match="mine works in processing time and does not know"):
+            matcher.process_event(StreamEvent("k", 1, "a"))
 
     @pytest.mark.parametrize(
         "settings",
