@@ -39,7 +39,7 @@ class Total:
         kinds: how many numbers there are of each kind.
     """
 
-    __slots__ = ("count", "decimals", "floats", "integers", "kinds")
+    __slots__ = ("_like", "_scale", "count", "decimals", "floats", "integers", "kinds")
 
     def __init__(self) -> None:
         self.count = 0
@@ -47,15 +47,24 @@ class Total:
         self.decimals = Decimal(0)
         self.floats = (0, 0)
         self.kinds: dict[Kind, int] = {}
+        # A decimal and its scale, which is slow to ask for and mostly the same.
+        self._like = Decimal(0)
+        self._scale = 0
 
     def add(self, item: Any, at: object) -> None:
         """Add a number."""
-        if type(item) is int:  # the quick way for what is most common
+        # The quick ways for what is most common.
+        if type(item) is int:
             self.integers += item
-            self.count += 1
-            self.kinds[_INTEGER] = self.kinds.get(_INTEGER, 0) + 1
+            kind: Kind = _INTEGER
+        elif type(item) is Decimal and item.same_quantum(self._like):
+            self.decimals = _sum(self.decimals, item)
+            kind = self._scale
         else:
             self._move(item, _kinds_of(item), 1)
+            return
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        self.count += 1
 
     def retract(self, item: Any, at: object) -> None:
         """Take a number away; only what shows in the counts or in an empty sum is noticed."""
@@ -133,6 +142,9 @@ class Total:
         if isinstance(item, Decimal):
             if item.is_finite():
                 self.decimals = _sum(self.decimals, item if by > 0 else item.copy_negate())
+                scale = kinds[0]
+                assert isinstance(scale, int)
+                self._like, self._scale = item, scale
         elif isinstance(item, int):
             self.integers += by * item
         elif isfinite(item):
