@@ -99,7 +99,7 @@ class AggregationFunction(ABC):
 
 
 class FieldState(Protocol):
-    """The state of a ``FieldFunction``; a method that raises leaves the state as it was."""
+    """The state of a ``FieldFunction``; ``add`` and ``retract`` change all of it or nothing."""
 
     def add(self, item: Any, at: At) -> None:
         """Take a value in that is not NULL; raises ``Unfit``."""
