@@ -242,6 +242,19 @@ class TestSessions:
         processor.advance(39)
         assert processor.get_stats().open_windows == 0
 
+    def test_sessions_of_a_key_that_began_in_another_order_are_restored_in_order(self) -> None:
+        processor = StreamProcessor(WindowType.Session(10), SUM, out_of_orderness=100)
+        processor.process_batch([event(50, 1), event(0, 2), event(25, 4)])
+        restored = StreamProcessor(WindowType.Session(10), SUM, out_of_orderness=100)
+        restored.restore(processor.snapshot())
+
+        assert restored.process_batch([event(3, 8), event(55, 16)]) == []
+        assert told(restored.advance(99)) == [
+            (0, 13, 10, "final 0"),
+            (25, 35, 4, "final 0"),
+            (50, 65, 17, "final 0"),
+        ]
+
     def test_functions_that_cannot_merge_are_refused(self) -> None:
         folding = AggregationFunction.Fold(lambda: 0, lambda state, value: state + value)
 
