@@ -75,7 +75,7 @@ class AlignedWindows:
                 key = normal_key(event.key)
                 window = span.windows.get(key)
                 if window is None:
-                    window = span.windows[key] = self._contents.open(key, start, span.end)
+                    window = span.windows[key] = self._contents.begin(key, start, span.end)
             self._contents.take(window, event)
             if self._updates or span.closed:
                 results.append(self._contents.tell(window, final=span.closed))

@@ -56,7 +56,7 @@ class Contents:
         self._adds = tuple(enumerate(function.add for function in self._functions))
         self._retracts = tuple(enumerate(function.retract for function in self._functions))
 
-    def open(self, key: Key, start: int, end: int) -> OpenWindow:
+    def begin(self, key: Key, start: int, end: int) -> OpenWindow:
         """Return an empty window."""
         states = [function.create() for function in self._functions]
         return OpenWindow(key, start, end, states, 0)

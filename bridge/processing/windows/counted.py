@@ -61,7 +61,7 @@ class CountWindows:
             start = end - self._count
             window = windows.get(start)
             if window is None:
-                window = windows[start] = self._contents.open(normal_key(event.key), start, end)
+                window = windows[start] = self._contents.begin(normal_key(event.key), start, end)
             self._contents.take(window, event)
             full = end == number + 1
             if full:
