@@ -28,7 +28,7 @@ class WindowType:
 
         Args:
             size: of a window.
-            offset: moves all windows, such as by a day-long window's hour of opening.
+            offset: moves all windows, such as days so that they begin at six in the morning.
             timezone: IANA name. The windows then begin at midnight there (plus ``offset`` on the
                 clock), so that a day with a change of clocks has 23 or 25 hours.
 

@@ -60,5 +60,5 @@ def _text(key: Any) -> str:
         try:
             return str(Fraction(key))
         except (ValueError, OverflowError):  # not a number, or infinite
-            return str(float(key))
+            return str(float(key)) if key == key else repr(key)
     return repr(key)

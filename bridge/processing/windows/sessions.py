@@ -105,7 +105,7 @@ class SessionWindows:
             return False
         else:
             session = _Session(
-                self._next_number, self._contents.begin(normal_key(key), start, end), closed=True
+                self._next_number, self._contents.begin(normal_key(key), start, end), closed=False
             )
             self._next_number += 1
             self._sessions[session.number] = session

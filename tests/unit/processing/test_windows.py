@@ -119,4 +119,9 @@ def test_every_key_has_an_id(key: Any) -> None:
 def test_equal_keys_have_the_same_id() -> None:
     ids = {result(key=key).id for key in (2, 2.0, Decimal("2.00"))}
     assert len(ids) == 1
-    assert len({result(key=key).id for key in (float("nan"), Decimal("NaN"))}) == 1
+    assert len({result(key=key).id for key in (float("inf"), Decimal("Infinity"))}) == 1
+    assert len({result(key=float("nan")).id for _ in range(2)}) == 1
+
+
+def test_not_a_number_is_another_key_for_another_type() -> None:
+    assert result(key=float("nan")).id != result(key=Decimal("NaN")).id
