@@ -306,6 +306,36 @@ class TestGreedy:
 
         assert found(pattern.followed_by("c").where(is_a("c")), text) == matches
 
+    @pytest.mark.parametrize(
+        ("option", "text", "matches"),
+        [
+            ("consecutive", "b1 x b2 c", ["b1 c", "b2 c"]),
+            ("until", "b1 u b2 c", ["b1 c", "b2 c"]),
+            ("neither", "b1 x b2 c", ["b1 b2 c", "b2 c"]),
+        ],
+    )
+    def test_what_comes_after_the_end_of_a_loop_is_no_longer_its_own(
+        self, option: str, text: str, matches: Sequence[str]
+    ) -> None:
+        loop = Pattern.begin("b").where(is_a("b")).one_or_more().greedy()
+        if option == "consecutive":
+            loop = loop.consecutive()
+        elif option == "until":
+            loop = loop.until(is_a("u"))
+
+        assert found(loop.followed_by("c").where(is_a("c")), text) == matches
+
+    @pytest.mark.parametrize(
+        ("contiguity", "matches"), [("next", ["a c"]), ("followed_by", ["a b c"])]
+    )
+    def test_an_optional_loop_is_left_out_only_where_it_cannot_begin(
+        self, contiguity: str, matches: Sequence[str]
+    ) -> None:
+        loop = getattr(Pattern.begin("a").where(is_a("a")), contiguity)("b").where(is_a("b"))
+        pattern = loop.one_or_more().optional().greedy().followed_by("c").where(is_a("c"))
+
+        assert found(pattern, "a x b c") == matches
+
     def test_next_stays_strict_after_it(self) -> None:
         pattern = Pattern.begin("b").where(is_a("b")).one_or_more().greedy()
 
