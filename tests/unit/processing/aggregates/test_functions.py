@@ -382,16 +382,16 @@ def test_without_changelog_nothing_is_taken_back(function: A) -> None:
 def test_a_copy_of_a_state_shares_nothing_with_it(name: str) -> None:
     function = ONE_COLUMN[name](None)
     value = [[1]]
-    state = function.add(function.create(), value, (0, 0))
-    plain = function.dump(state)
-    other = function.load(plain)
-    before = function.result(other)
+    plain = function.dump(function.add(function.create(), value, (0, 0)))
 
-    plain[0].clear()
     value[0].append(2)
+    state = function.load(plain)
+    for entry in plain:
+        for item in entry:
+            if isinstance(item, list):
+                item[0].append(3)
 
-    assert function.result(other) == before
-    assert [[1]] in (before, before[0])
+    assert function.result(state) in ([[1]], [[[1]]])
 
 
 def test_a_result_stays_as_it_is() -> None:
