@@ -394,6 +394,40 @@ def test_a_copy_of_a_state_shares_nothing_with_it(name: str) -> None:
     assert function.result(state) in ([[1]], [[[1]]])
 
 
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (A.Count(), 6),
+        (A.Sum(), 12),
+        (A.CountDistinct(), 2),
+        (A.Quantile(None, 0.5), 2.0),
+        (A.Max(changelog=True), 3),
+        (A.TopK(None, 5), [3, 3, 3, 1, 1]),
+        (A.TopK(None, 5, changelog=True), [3, 3, 3, 1, 1]),
+        (A.Collect(), [1, 1, 1, 3, 3, 3]),
+    ],
+    ids=repr,
+)
+def test_what_both_states_have_counts_twice_and_is_taken_back_once(
+    function: A, expected: Any
+) -> None:
+    a, b = function.create(), function.create()
+    for place, value in enumerate([1, 1, 3]):
+        a = function.add(a, value, (value, place))
+    for place, value in enumerate([1, 3, 3]):
+        b = function.add(b, value, (value, place))
+
+    state = function.merge(a, b)
+    assert function.result(state) == expected
+
+    if function.retracts:
+        for value in (1, 1, 1, 3, 3):
+            state = function.retract(state, value, (value, 0))
+        assert function.result(state) == aggregate(function, 3)
+        state = function.retract(state, 3, (3, 0))
+        assert function.result(state) == aggregate(function)
+
+
 def test_a_result_stays_as_it_is() -> None:
     for function in (A.Collect(), A.TopK(None, 3), A.Fold(list, lambda s, value: [*s, value])):
         state = function.add(function.create(), 1, (0, 0))
