@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import NamedTuple
 
 from bridge.processing.events import Key, StreamEvent
+from bridge.processing.identity import result_id
 
 
 class JoinResult(NamedTuple):
@@ -32,15 +32,9 @@ class JoinResult(NamedTuple):
     def id(self) -> str:
         """A UUID of version 8, the same for the same row in every run.
 
-        It is made of the SHA-256 of the join's name, the key, and the timestamp and the sequence
-        of each side. Keys are told apart by how they are written, so they have to be plain data.
+        It is made of the join's name, the key, and the timestamp and the sequence of each side.
         """
-        made_of = repr((self.join, self.key, _place(self.left), _place(self.right)))
-        digest = sha256(made_of.encode("utf-8", "surrogatepass")).hexdigest()
-        variant = "89ab"[int(digest[16], 16) & 3]
-        return (
-            f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
-        )
+        return result_id(self.join, self.key, _place(self.left), _place(self.right))
 
     def __repr__(self) -> str:  # never the values of rows, nor the key, which is one
         return f"<JoinResult {self.join!r} left {_place(self.left)} right {_place(self.right)}>"

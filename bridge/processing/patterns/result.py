@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import NamedTuple
-from uuid import UUID
 
 from bridge.processing.events import Key, StreamEvent
+from bridge.processing.identity import result_id
 
 
 class PatternMatch(NamedTuple):
@@ -31,17 +30,12 @@ class PatternMatch(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The same for the same match, in every run: a UUID.
+        """A UUID of version 8, the same for the same match in every run.
 
         It is made of the name of the matcher, the key, and of step, timestamp and sequence of
-        each event. Keys are told apart by how they are written, so they have to be plain data.
+        each event.
         """
-        made_of = repr((self.pattern, self.key, _places(self.events)))
-        digest = bytearray(sha256(made_of.encode("utf-8", "surrogatepass")).digest()[:16])
-        # Version 8 of RFC 9562: what the other bits mean is ours to say.
-        digest[6] = digest[6] & 0x0F | 0x80
-        digest[8] = digest[8] & 0x3F | 0x80
-        return str(UUID(bytes=bytes(digest)))
+        return result_id(self.pattern, self.key, _places(self.events))
 
     def __repr__(self) -> str:  # never the values of rows, nor the key, which is one
         return f"<PatternMatch {self.pattern!r} {_places(self.events)}>"
@@ -68,8 +62,10 @@ class TimedOut(NamedTuple):
         return f"<TimedOut {self.pattern!r} {_places(self.events)}>"
 
 
-def _places(events: dict[str, list[StreamEvent]]) -> list[tuple[str, list[tuple[int, int]]]]:
-    return [
-        (step, [(event.timestamp, event.sequence) for event in taken])
+def _places(
+    events: dict[str, list[StreamEvent]],
+) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
+    return tuple(
+        (step, tuple((event.timestamp, event.sequence) for event in taken))
         for step, taken in events.items()
-    ]
+    )

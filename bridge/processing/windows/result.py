@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from bridge.processing.events import Key
+from bridge.processing.identity import result_id
 
 
 class WindowResult(NamedTuple):
@@ -41,24 +39,10 @@ class WindowResult(NamedTuple):
     def id(self) -> str:
         """A UUID of version 8, the same for the same result in every run.
 
-        It is made of the SHA-256 of the processor's name, the key, the start, the end and the
-        revision. Keys that are equal give the same, whatever the type of their numbers.
+        It is made of the processor's name, the key, the start, the end and the revision.
         """
-        parts = (self.processor, self.key, self.start, self.end, self.revision)
-        digest = hashlib.sha256(_text(parts).encode("utf-8", "surrogatepass")).hexdigest()
-        variant = "89ab"[int(digest[16], 16) & 3]
-        return (
-            f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
-        )
+        return result_id(self.processor, self.key, self.start, self.end, self.revision)
 
-
-def _text(key: Any) -> str:
-    """Return a text that two keys share if, and only if, they are equal."""
-    if isinstance(key, tuple):
-        return f"({','.join(map(_text, key))})"
-    if isinstance(key, int | float | Decimal):
-        try:
-            return str(Fraction(key))
-        except (ValueError, OverflowError):  # not a number, or infinite
-            return str(float(key)) if key == key else repr(key)
-    return repr(key)
+    def __repr__(self) -> str:  # never what was aggregated, nor the key, which is of a row
+        span = f"[{self.start}, {self.end})"
+        return f"<WindowResult {self.processor!r} {span} revision {self.revision}>"

@@ -20,7 +20,7 @@ def test_its_time_is_that_of_the_later_event() -> None:
 
 
 def test_its_id_is_the_same_in_every_run() -> None:
-    assert ROW.id == "681bd084-5a7f-8959-8fd8-d97b6a0e2efb"
+    assert ROW.id == "d676bb04-5b27-8952-be72-e9e97273ee36"
     assert UUID(ROW.id).version == 8
 
 
