@@ -135,12 +135,12 @@ def make_scene(
 
 
 ABSENCES = [
-    ("stop", 8, "at_least_once"),
     ("stop", 8, "exactly_once"),
     ("kill", 3, "exactly_once"),
     ("pause", 6, "at_least_once"),
 ]
 LONG_ABSENCES = [
+    ("stop", 8, "at_least_once"),
     ("kill", 3, "at_least_once"),
     ("pause", 6, "exactly_once"),
     *(("stop", 60, delivery) for delivery in ("at_least_once", "exactly_once")),
@@ -165,7 +165,9 @@ def test_a_broker_that_is_away_is_waited_for(
             broker.start()
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    "delivery", [pytest.param("at_least_once", marks=pytest.mark.nightly), "exactly_once"]
+)
 def test_the_leader_of_three_brokers_may_die(delivery: str, make_scene: MakeScene) -> None:
     with make_scene(3, delivery=delivery) as scene:
         for _ in range(2):
@@ -214,7 +216,9 @@ def sent_keys(topics: Topics) -> list[int]:
     return [int(message.key() or b"") for message in topics.read("t")]
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    "delivery", ["at_least_once", pytest.param("exactly_once", marks=pytest.mark.nightly)]
+)
 def test_a_topic_that_is_deleted_is_waited_for(
     delivery: str,
     private_server: PrivateServerFactory,
