@@ -99,10 +99,13 @@ class SessionWindows:
             sessions = self._by_key.get(key, [])
         first = bisect_left(sessions, start, key=_by_end)
         after = bisect_right(sessions, end, lo=first, key=_by_start)
+        # A session that was told and forgotten may have begun there: no other may begin there now.
+        if end + self._lateness < watermark and (
+            first == after or sessions[first].window.start > start
+        ):
+            return False
         if first < after:
             session = self._merge(sessions, first, after, start, end, results)
-        elif end + self._lateness < watermark:
-            return False
         else:
             session = _Session(
                 self._next_number, self._contents.begin(normal_key(key), start, end), closed=False

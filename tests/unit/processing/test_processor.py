@@ -415,3 +415,27 @@ def test_a_value_that_an_aggregate_cannot_take_is_an_error_and_a_snapshot_goes_o
 
     processor.restore(state)
     assert [result.values for result in processor.advance(10)] == [{"n": 1, "total": 5}]
+
+
+def test_a_late_event_does_not_begin_a_session_where_another_one_was_told() -> None:
+    processor = StreamProcessor(WindowType.Session(12), AggregationFunction.Count())
+    (first,) = processor.process_event(event(-13)) + processor.advance(0)
+    processor.process_event(event(-2))  # still in time: its session would end at 10
+
+    processor.process_event(event(-13))  # near that session, but late by itself
+
+    assert processor.take_late() == [event(-13)]
+    (second,) = processor.advance(100)
+    assert (first.start, second.start) == (-13, -2)
+    assert first.id != second.id
+
+
+def test_a_late_event_inside_a_session_that_is_kept_counts() -> None:
+    processor = StreamProcessor(WindowType.Session(12), AggregationFunction.Count())
+    processor.process_batch([event(0), event(10)])
+    processor.advance(20)
+
+    processor.process_event(event(1))
+
+    assert processor.take_late() == []
+    assert [result.values for result in processor.advance(100)] == [{"value": 3}]

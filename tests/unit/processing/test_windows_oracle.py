@@ -255,7 +255,8 @@ def check_late_events_of_sessions(case: Case) -> None:
                 if plain(run[0].key) == plain(step.key)
                 and first_of(run) - gap <= step.timestamp <= last_of(run) + gap
             ]
-            if touched or step.timestamp + gap + case.lateness >= watermark:
+            inside = any(first_of(run) <= step.timestamp for run in touched)
+            if inside or step.timestamp + gap + case.lateness >= watermark:
                 kept = [run for run in kept if run not in touched]
                 kept.append([*chain.from_iterable(touched), step])
             else:
