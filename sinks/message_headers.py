@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TypeAlias
 
-from bridge.core.events import ID_DIGITS, CdcEvent, Operation, Transaction
+from bridge.core.event_id import ID_DIGITS
+from bridge.core.events import CdcEvent, Operation, Transaction
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
 

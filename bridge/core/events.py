@@ -6,16 +6,15 @@ On the hot path an event is a small object over the texts that the server sent. 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from bridge.core.event_id import ID_DIGITS, id_groups, id_prefix, parse_event_id
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 
 _ORDINAL = re.compile(r"-1|[0-9]{1,18}")
-_EVENT_ID = re.compile(
-    "([0-9a-f]{8})-([0-9a-f]{4})-8([0-9a-f]{3})-([89ab][0-9a-f]{3})-[0-9a-f]{4}([0-9a-f]{8})"
-)
 
 
 class Operation(StrEnum):
@@ -77,13 +73,7 @@ class Position(NamedTuple):
         Raises:
             ValueError: the text is not an ``event_id``.
         """
-        found = _EVENT_ID.fullmatch(event_id)
-        if found is None:
-            raise ValueError(f"not an event_id: {event_id!r}")
-        high, middle, low, group, ordinal = found.groups()
-        digit = int(group, 16) >> 10 & 0xF
-        lsn = int(f"{high}{middle}{low}{digit:x}", 16)
-        number = int(ordinal, 16)
+        lsn, number = parse_event_id(event_id)
         return cls(lsn, NON_TRANSACTIONAL if number == 0xFFFFFFFF else number)
 
 
@@ -95,33 +85,6 @@ GAP_PREFIX = "pgbridge.gap"
 
 GAP_ORDINAL = 0xFFFF_FFFE
 """Ordinal of such a message behind everything else of the transaction that is missing last."""
-
-_TAG_BITS = 26
-
-# Formatting a number in hexadecimal costs as much as the rest of an identifier.
-_THREE_DIGITS = tuple(f"{number:03x}" for number in range(0x1000))
-
-
-class _LastDigits(dict[int, str]):
-    """The last eight digits of an ``event_id`` by ordinal; those of small ordinals are kept."""
-
-    def __missing__(self, ordinal: int) -> str:
-        digits = f"{ordinal & 0xFFFFFFFF:08x}"
-        if ordinal < _KEPT_ORDINALS:
-            self[ordinal] = digits
-        return digits
-
-
-_KEPT_ORDINALS = 0x1000
-
-ID_DIGITS: Mapping[int, str] = _LastDigits()
-"""How an ``event_id`` ends, for each ordinal."""
-
-
-@lru_cache(maxsize=64)
-def _id_start(lsn_start: int) -> str:
-    """Return how an ``event_id`` begins, from all but the last 16 bits of the LSN."""
-    return f"{lsn_start >> 16:08x}-{lsn_start & 0xFFFF:04x}-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +102,7 @@ class Source:
     """How an ``event_id`` goes on after the LSN, for each last hexadecimal digit of the LSN."""
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(f"{self.system_identifier}/{self.database}".encode()).digest()
-        tag = int.from_bytes(digest[:4], "big") >> (32 - _TAG_BITS)
-        groups = tuple(
-            f"{0x8000 | digit << 10 | tag >> 16:04x}-{tag & 0xFFFF:04x}" for digit in range(16)
-        )
+        groups = id_groups(self.system_identifier, self.database)
         object.__setattr__(self, "id_groups", groups)
 
 
@@ -168,9 +127,7 @@ class Transaction:
         is unique by construction and sorts like the position, which keeps the unique indexes of
         consumers compact. Only a non-transactional message sorts last among those of its LSN.
         """
-        lsn = self.commit_lsn
-        digits = _THREE_DIGITS[lsn >> 4 & 0xFFF]
-        return f"{_id_start(lsn >> 16)}{digits}-{self.source.id_groups[lsn & 0xF]}"
+        return id_prefix(self.commit_lsn, self.source.id_groups)
 
     @property
     def json(self) -> str:

@@ -8,7 +8,8 @@ from json.encoder import encode_basestring
 from typing import Final
 from urllib.parse import quote
 
-from bridge.core.events import ID_DIGITS, CdcEvent, Operation, Transaction, TruncateEvent
+from bridge.core.event_id import ID_DIGITS
+from bridge.core.events import CdcEvent, Operation, Transaction, TruncateEvent
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
 from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json

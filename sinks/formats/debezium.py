@@ -11,7 +11,8 @@ from importlib.metadata import version
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.events import ID_DIGITS, CdcEvent, Operation, Texts, Transaction
+from bridge.core.event_id import ID_DIGITS
+from bridge.core.events import CdcEvent, Operation, Texts, Transaction
 from bridge.core.relation import Column, Relation
 from bridge.core.values import Form
 from sinks.formats.row_json import Encoder, Encoders, RowJson

@@ -5,14 +5,8 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.events import (
-    ID_DIGITS,
-    CdcEvent,
-    Operation,
-    PartialRow,
-    Transaction,
-    TruncateEvent,
-)
+from bridge.core.event_id import ID_DIGITS
+from bridge.core.events import CdcEvent, Operation, PartialRow, Transaction, TruncateEvent
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
 from sinks.formats.debezium import OPERATIONS

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
-from bridge.core.events import ID_DIGITS, CdcEvent, TruncateEvent
+from bridge.core.event_id import ID_DIGITS
+from bridge.core.events import CdcEvent, TruncateEvent
 from bridge.core.relation import Relation
 from bridge.core.values import Form
 from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json
