@@ -23,6 +23,7 @@ from psycopg.errors import Diagnostic, error_from_result
 
 from bridge.core.errors import BridgeError, EnvironmentProblem, Transient
 from bridge.core.lsn import Lsn
+from bridge.postgres.libpq import input_reader
 from bridge.postgres.server_errors import explain
 
 _DATA, _KEEPALIVE = 0x77, 0x6B
@@ -103,6 +104,7 @@ class ReplicationStream:
     ) -> None:
         self._connection = connection
         self._pgconn = connection.pgconn
+        self._read_input = input_reader(connection.pgconn)
         self._options = options
         self._status_interval_s = options.status_interval_s
         self._monotonic = monotonic
@@ -230,7 +232,7 @@ class ReplicationStream:
                     raise self._ending()
                 if consumed or len(frames) >= _BATCH_FRAMES or size >= _BATCH_BYTES:
                     break
-                self._pgconn.consume_input()
+                self._read_input()
                 consumed = True
         except psycopg.Error as error:
             raise explain(error, doing="reading the stream") from error
