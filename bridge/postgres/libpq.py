@@ -15,7 +15,6 @@ from operator import attrgetter
 import psycopg
 from psycopg import pq
 
-
 _pointer = attrgetter("pgconn_ptr")
 """Documented by psycopg, though not part of its protocol class."""
 
