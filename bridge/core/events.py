@@ -26,7 +26,10 @@ _ORDINAL = re.compile(r"-1|[0-9]{1,18}")
 
 
 class Operation(StrEnum):
-    """What happened to the row. The value is the name used in every output."""
+    """What happened to the row. The value is the name used in every output.
+
+    ``RESULT`` is no change of a row: it is what a processor tells (``bridge.core.result_event``).
+    """
 
     INSERT = "Insert"
     UPDATE = "Update"
@@ -34,6 +37,7 @@ class Operation(StrEnum):
     TRUNCATE = "Truncate"
     READ = "Read"
     MESSAGE = "Message"
+    RESULT = "Result"
 
 
 class Position(NamedTuple):
