@@ -1,0 +1,1 @@
+"""What stream processing keeps between two runs, and where: plain data in, plain data out."""
