@@ -13,7 +13,7 @@ from bridge.core.relation import Relation
 from bridge.core.values import Value
 from bridge.expressions.compiler import Evaluate, compile_tree
 from bridge.expressions.errors import EvaluationError
-from bridge.expressions.tree import ColumnName, walk
+from bridge.expressions.tree import ColumnName, EventName, walk
 from bridge.expressions.types import BOOL, SqlType
 
 __all__ = [
@@ -63,6 +63,18 @@ class Expression:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.text!r}>"
 
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """What it reads of the event beside its rows, such as ``operation``."""
+        nodes = walk(self._tree)
+        return tuple(dict.fromkeys(node.name for node in nodes if isinstance(node, EventName)))
+
+    @property
+    def label(self) -> str:
+        """What results call it: the name of the column that it is, or else its text."""
+        tree = self._tree
+        return tree.name if isinstance(tree, ColumnName | EventName) else self.text
+
     def check(self, relation: Relation) -> None:
         """Check that the columns are there and that their types fit.
 
@@ -89,11 +101,14 @@ class Expression:
         return value
 
     def _function(self, relation: Relation) -> Evaluate:
-        function = compile_tree(self.text, self._tree, relation, self._expected)
+        function = self._compile(relation)
         if len(self._functions) >= _MAX_RELATIONS:
             self._functions.clear()
         self._functions[relation] = function
         return function
+
+    def _compile(self, relation: Relation) -> Evaluate:
+        return compile_tree(self.text, self._tree, relation, self._expected)
 
 
 class Condition(Expression):

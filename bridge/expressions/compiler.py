@@ -59,7 +59,22 @@ def compile_tree(
     Raises:
         ConfigError: with the place, for an unknown column, or types that do not fit.
     """
-    return _Compiler(text, relation).function(tree, expected)
+    compiler = _Compiler(text, relation)
+    code = compiler.typed(tree, expected)
+    return compiler.function(code if expected is not None else compiler.shown(code))
+
+
+def compile_typed(
+    text: str, tree: Node, relation: Relation | None, expected: SqlType | None
+) -> tuple[SqlType, Evaluate]:
+    """Return the type of an expression, and the function that gives its values as they are held.
+
+    How values are held is said in ``bridge.expressions.types``. Arguments and errors are those of
+    ``compile_tree``.
+    """
+    compiler = _Compiler(text, relation)
+    code = compiler.typed(tree, expected)
+    return code.type, compiler.function(code)
 
 
 class _Compiler:
@@ -80,17 +95,20 @@ class _Compiler:
             },
         )
 
-    def function(self, tree: Node, expected: SqlType | None) -> Evaluate:
-        scope = self._scope
+    def typed(self, tree: Node, expected: SqlType | None) -> Code:
+        """Return the code of a tree, which is of a type that is known, or of the one expected."""
         code = self._code(tree)
-        if expected is not None:
-            code = scope.converted(code, expected, tree.at)
-        else:
-            if code.type is UNKNOWN:
-                code = scope.converted(code, TEXT, tree.at)
-            output = texts_of(code.type).output
-            if output is not None:
-                code = scope.apply(output, (code,), code.type)
+        if expected is None and code.type is UNKNOWN:
+            expected = TEXT
+        return code if expected is None else self._scope.converted(code, expected, tree.at)
+
+    def shown(self, code: Code) -> Code:
+        """Return the code of the same value as an expression gives it to its caller."""
+        output = texts_of(code.type).output
+        return code if output is None else self._scope.apply(output, (code,), code.type)
+
+    def function(self, code: Code) -> Evaluate:
+        scope = self._scope
         lines = ["def evaluate(event):", *self._prologue(), f"    return {code.whole}"]
         try:
             exec(compile("\n".join(lines), "<expression>", "exec"), scope.names)  # noqa: S102
