@@ -36,14 +36,14 @@ class AppendFile:
     Args:
         path: of the file; made with its missing directories, readable by its owner only.
         rotate_bytes: the size that makes the next batch begin a new file; None for one file.
-        line_start: what every event begins with in the format of the file.
+        line_starts: what an event begins with in the format of the file, for each kind of event.
     """
 
-    def __init__(self, path: str, rotate_bytes: int | None, line_start: str) -> None:
+    def __init__(self, path: str, rotate_bytes: int | None, line_starts: tuple[str, ...]) -> None:
         # The name behind symbolic links: a rotation must rename the file, not the link.
         self._path = os.path.realpath(os.path.expanduser(path))
         self._rotate_bytes = rotate_bytes
-        self._line_start = line_start.encode()
+        self._line_starts = tuple(start.encode() for start in line_starts)
         self._descriptor = -1
         self._size = 0
         self._synced = 0
@@ -60,7 +60,7 @@ class AppendFile:
         with self._explained():
             _make_directory(os.path.dirname(self._path))
             self._descriptor = self._open_locked()
-            last = self._repair() or self._last_rotated()
+            last = self._repair() or self._last_rotated(source)
         return last.position if last and last.comes_from(source) else None
 
     def append(self, lines: bytes, last: Position) -> None:
@@ -134,7 +134,7 @@ class AppendFile:
         """Cut off the torn end and make the rest durable; return the last event."""
         descriptor = self._descriptor
         with open(descriptor, "rb", closefd=False) as file:
-            tail = read_tail(file, self._path, MAX_UNSYNCED_BYTES, self._line_start)
+            tail = read_tail(file, self._path, MAX_UNSYNCED_BYTES, self._line_starts)
         os.ftruncate(descriptor, tail.end)
         # An fsync that failed, in this process or the one before, leaves pages that pass for
         # written and are not. Writing the same bytes again makes the next fsync cover them.
@@ -147,20 +147,27 @@ class AppendFile:
         self._last = tail.last.position if tail.last else None
         return tail.last
 
-    def _last_rotated(self) -> LastEvent | None:
-        """Return the last event of the newest file that was split off."""
+    def _last_rotated(self, source: Source) -> LastEvent | None:
+        """Return the last event of the newest file that was split off with events of ``source``.
+
+        Files of other sources may have greater names: a new store numbers its results from 1.
+        """
         directory, stem, extension = self._name_parts()
         name = re.compile(
             rf"{re.escape(stem)}-[0-9A-F]{{16}}-[-0-9]{{10}}(_\d+)?{re.escape(extension)}"
         )
-        newest = max(filter(name.fullmatch, os.listdir(directory)), default=None)
-        if newest is None:
-            return None
-        path = os.path.join(directory, newest)
+        for rotated in sorted(filter(name.fullmatch, os.listdir(directory)), reverse=True):
+            last = self._last_of(os.path.join(directory, rotated))
+            if last is None or last.comes_from(source):
+                return last
+        return None
+
+    def _last_of(self, path: str) -> LastEvent | None:
+        """Return the last event of a file that was split off; None if it is not whole any more."""
         with open(path, "rb") as file:
             try:
                 # It was whole when it was renamed.
-                tail = read_tail(file, path, 1, self._line_start)
+                tail = read_tail(file, path, 1, self._line_starts)
             except EnvironmentProblem:
                 return None
             return tail.last if tail.end == os.path.getsize(path) else None

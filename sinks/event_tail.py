@@ -12,8 +12,9 @@ from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import Position, Source, Transaction
 
 _BLOCK_BYTES = 64 * 1024
-# In every format it stands before the first value of a row, and holds the position.
-_EVENT_ID = re.compile(rb'"(?:event_|__event_)?id":"([0-9a-f-]{36})"')
+# In every format it stands before the first value of a row, and holds the position. Results tell
+# theirs by `delivery_id`, which stands before their own `event_id`.
+_PLACE_ID = re.compile(rb'"(?:event_|__event_|delivery_)?id":"([0-9a-f-]{36})"')
 _ID_PREFIX_CHARACTERS = 28
 
 
@@ -25,7 +26,7 @@ class LastEvent:
     id_prefix: str
 
     def comes_from(self, source: Source) -> bool:
-        """Whether ``source`` gives this ``event_id`` to an event at this position."""
+        """Whether ``source`` gives this identifier to an event at this position."""
         transaction = Transaction(source, None, self.position.commit_lsn, 0)
         return transaction.id_prefix == self.id_prefix
 
@@ -45,7 +46,7 @@ class Tail:
     last: LastEvent | None
 
 
-def read_tail(file: BinaryIO, path: str, window: int, line_start: bytes) -> Tail:
+def read_tail(file: BinaryIO, path: str, window: int, line_starts: tuple[bytes, ...]) -> Tail:
     """Look at the lines of the last ``window`` bytes, and at least at one.
 
     What a crash leaves behind is a last line that stops somewhere, or, after a power failure,
@@ -57,7 +58,7 @@ def read_tail(file: BinaryIO, path: str, window: int, line_start: bytes) -> Tail
         file: a seekable file, open for reading.
         path: its name, for the error.
         window: how many bytes at the end may not have reached the disk before a crash.
-        line_start: what every event begins with in the format of the file.
+        line_starts: what an event begins with in the format of the file, for each kind of event.
 
     Raises:
         EnvironmentProblem: the file holds something other than events of that format.
@@ -67,10 +68,10 @@ def read_tail(file: BinaryIO, path: str, window: int, line_start: bytes) -> Tail
     last: bytes | None = None
     file.seek(start)
     for line in file:
-        if not _is_event(line, line_start):
+        if not _is_event(line, line_starts):
             is_last = end + len(line) == size
             may_be_zeros = size - end <= window
-            if not _is_torn(line, line_start, is_last=is_last, may_be_zeros=may_be_zeros):
+            if not _is_torn(line, line_starts, is_last=is_last, may_be_zeros=may_be_zeros):
                 raise _foreign(path, end)
             break
         last, end = line, end + len(line)
@@ -78,7 +79,7 @@ def read_tail(file: BinaryIO, path: str, window: int, line_start: bytes) -> Tail
         previous = _line_start(file, start - 1)
         file.seek(previous)
         last = file.read(start - previous)
-        if not _is_event(last, line_start):
+        if not _is_event(last, line_starts):
             raise _foreign(path, previous)
     return Tail(start, end, None if last is None else _position(last))
 
@@ -95,8 +96,8 @@ def _line_start(file: BinaryIO, at: int) -> int:
     return 0
 
 
-def _is_event(line: bytes, line_start: bytes) -> bool:
-    if not (line.startswith(line_start) and line.endswith(b"}\n")):
+def _is_event(line: bytes, line_starts: tuple[bytes, ...]) -> bool:
+    if not (line.startswith(line_starts) and line.endswith(b"}\n")):
         return False
     if _position(line) is None:
         return False
@@ -110,16 +111,18 @@ def _is_event(line: bytes, line_start: bytes) -> bool:
     return True
 
 
-def _is_torn(line: bytes, line_start: bytes, *, is_last: bool, may_be_zeros: bool) -> bool:
+def _is_torn(
+    line: bytes, line_starts: tuple[bytes, ...], *, is_last: bool, may_be_zeros: bool
+) -> bool:
     written, _, zeros = line.partition(b"\0")
     if not written:
         return may_be_zeros
-    begins = written.startswith(line_start) or line_start.startswith(written)
+    begins = any(written.startswith(s) or s.startswith(written) for s in line_starts)
     return (is_last or bool(zeros)) and begins
 
 
 def _position(line: bytes) -> LastEvent | None:
-    found = _EVENT_ID.search(line)
+    found = _PLACE_ID.search(line)
     if found is None:
         return None
     event_id = found[1].decode()

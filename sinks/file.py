@@ -44,6 +44,6 @@ class FileSink(JsonLinesSink):
         super().__init__(
             StandardOutput()
             if config.path == STDOUT_PATH
-            else AppendFile(config.path, config.rotate_bytes, fmt.line_start),
+            else AppendFile(config.path, config.rotate_bytes, fmt.line_starts),
             fmt,
         )

@@ -9,6 +9,7 @@ from bridge.core.event_id import ID_DIGITS
 from bridge.core.events import CdcEvent, Operation, Transaction
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
+from bridge.core.result_event import ResultEvent
 
 Header: TypeAlias = tuple[str, str | bytes | None]
 """Name and value; the values here are texts. The type is what Kafka's client takes in a list."""
@@ -22,6 +23,8 @@ class MessageHeaders:
     ``event_id``, ``position`` (``16/B374D848:3``), ``traceparent``, ``transaction_id`` and
     ``schema_version``, and where brokers route by headers ``operation``, ``schema`` and ``table``.
     A header that does not apply is left out: a logical message has no table.
+
+    A result has its own ``event_id``, and ``delivery_id`` in place of ``position``.
 
     ``traceparent`` is that of W3C Trace Context, level 1: the trace is the transaction, the parent
     is the event. Both are made from the position, so they are the same after a redelivery.
@@ -47,6 +50,13 @@ class MessageHeaders:
             table = self._remember(event.relation, event.operation)
         ordinal = event.ordinal
         number = ID_DIGITS[ordinal]
+        if type(event) is ResultEvent:
+            return [
+                ("event_id", event.event_id),
+                ("delivery_id", self._id + number),
+                ("traceparent", f"{self._trace}{number}-00"),
+                *table,
+            ]
         return [
             ("event_id", self._id + number),
             ("position", f"{self._position}{ordinal}"),
@@ -69,7 +79,8 @@ class MessageHeaders:
             self._of_table.clear()
         headers: tuple[Header, ...] = ()
         if relation.schema is not None and relation.table is not None:
-            headers += (("schema_version", schema_version(relation)),)
+            if operation is not Operation.RESULT:
+                headers += (("schema_version", schema_version(relation)),)
             if self._for_routing:
                 headers += (("schema", relation.schema), ("table", relation.table))
         if self._for_routing:

@@ -30,6 +30,7 @@ from bridge.core.events import (
     Texts,
     TruncateEvent,
 )
+from bridge.core.result_event import ResultEvent
 from sinks.base import Feed, Progress
 from sinks.stdout import StandardOutput
 
@@ -45,6 +46,7 @@ _STYLES = {
     Operation.TRUNCATE: "bold magenta",
     Operation.READ: "cyan",
     Operation.MESSAGE: "blue",
+    Operation.RESULT: "bold cyan",
 }
 _QUIET = "dim"
 _GAP: Span = ("  ", "")
@@ -159,6 +161,8 @@ def _head(event: CdcEvent) -> Iterator[Span]:
 def _body(event: CdcEvent) -> Iterator[Span]:
     if isinstance(event, TruncateEvent):
         yield " ".join(event.options), ""
+    elif isinstance(event, ResultEvent):
+        yield _printable(event.document), ""
     elif event.schema is None:
         yield from _message(event)
     else:

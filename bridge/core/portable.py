@@ -29,6 +29,7 @@ from bridge.core.events import (
 )
 from bridge.core.lsn import format_lsn, parse_lsn
 from bridge.core.relation import Column, Relation, ReplicaIdentity
+from bridge.core.result_event import ResultEvent
 from bridge.core.values import ColumnForm, Form
 
 _VERSION = 1
@@ -186,8 +187,27 @@ def _event_in(
 ) -> CdcEvent:
     if operation == Operation.TRUNCATE:
         return TruncateEvent(transaction, ordinal, lsn, relation, tuple(options))
+    if operation == Operation.RESULT:
+        return _result_in(transaction, relation, *new)
     return CdcEvent(
         transaction, ordinal, lsn, Operation(operation), relation, _row_in(new), _row_in(old)
+    )
+
+
+def _result_in(
+    transaction: Transaction, relation: Relation, result_id: str, row_id: str | None, document: str
+) -> ResultEvent:
+    if relation.schema is None or relation.table is None:
+        raise ValueError("a result has a type and a processor")
+    return ResultEvent(
+        transaction.source,
+        transaction.commit_lsn,
+        id=result_id,
+        type=relation.schema,
+        processor=relation.table,
+        timestamp=transaction.timestamp,
+        row_id=row_id,
+        members=document[1:-1],
     )
 
 

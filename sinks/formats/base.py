@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent
 from bridge.core.relation import Relation
 
@@ -23,6 +24,18 @@ class FormatConfig:
     format: Literal["native", "debezium", "cloudevents", "flat"] = "native"
     server_name: str = field(default="pgbridge", metadata={"min_length": 1, "max_length": 200})
 
+    def check_results(self) -> None:
+        """See that results of processors can be written with these settings.
+
+        Raises:
+            ConfigError: they cannot.
+        """
+        if self.format != "native":
+            raise ConfigError(
+                f"Results of processors cannot be written in the format {self.format!r}.",
+                remedy="Leave out format, or give the processor a sink of its own.",
+            )
+
 
 class Format(Protocol):
     """A form of events as JSON, and of their keys.
@@ -30,8 +43,8 @@ class Format(Protocol):
     Attributes:
         name: of the format and its options: events are encoded once for each name.
         content_type: media type of one event.
-        line_start: what every encoded event begins with. Its ``event_id`` follows before any value
-            of the row does.
+        line_starts: what an encoded event begins with, for each kind of event. What tells its
+            position, ``event_id`` or ``delivery_id``, follows before any value does.
     """
 
     @property
@@ -41,7 +54,7 @@ class Format(Protocol):
     def content_type(self) -> str: ...
 
     @property
-    def line_start(self) -> str: ...
+    def line_starts(self) -> tuple[str, ...]: ...
 
     def encode(self, event: CdcEvent, /) -> str:
         """Return the event as one line of JSON, without the line end."""

@@ -15,6 +15,7 @@ from bridge.core.relation import Relation
 from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json
 from sinks.formats.row_key import row_key
 
+_START: Final = '{"specversion":"1.0","id":"'
 TYPE_PREFIX: Final = "pgbridge."
 """Stands before the operation in the ``type`` of an event."""
 
@@ -44,7 +45,7 @@ class CloudEventsFormat:
     """
 
     content_type = "application/cloudevents+json"
-    line_start = '{"specversion":"1.0","id":"'
+    line_starts = (_START,)
     key = staticmethod(row_key)
     text_key = staticmethod(str)
 
@@ -68,7 +69,7 @@ class CloudEventsFormat:
         xid = "" if transaction.xid is None else f'"transactionid":"{transaction.xid}",'
         current = self._current = (
             transaction,
-            f"{self.line_start}{transaction.id_prefix}",
+            f"{_START}{transaction.id_prefix}",
             f'{second}.{fraction:06}Z",{xid}"position":"{format_lsn(transaction.commit_lsn)}:',
         )
         return current

@@ -18,6 +18,7 @@ from bridge.core.values import Form
 from sinks.formats.row_json import Encoder, Encoders, RowJson
 from sinks.formats.row_key import key_indices, key_texts, message_prefix
 
+_START: Final = '{"source":{"event_id":"'
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """Stands for a TOASTed value that did not change and that the server did not send."""
 
@@ -52,7 +53,7 @@ class DebeziumFormat:
     """
 
     content_type = "application/json"
-    line_start = '{"source":{"event_id":"'
+    line_starts = (_START,)
 
     def __init__(self, server_name: str) -> None:
         self.name = f"debezium:{server_name}"
@@ -92,7 +93,7 @@ class DebeziumFormat:
         times = f'"ts_ms":{us // 1000},"ts_us":{us},"ts_ns":{us * 1000}'
         current = self._current = (
             transaction,
-            f"{self.line_start}{transaction.id_prefix}",
+            f"{_START}{transaction.id_prefix}",
             f'",{self._producer},{times},"db":{encode_basestring(transaction.source.database)},'
             f'"txId":{"null" if xid is None else xid},"xmin":null,'
             f'"sequence":"[\\"{transaction.commit_lsn}\\",\\"',

@@ -20,6 +20,7 @@ MEMBERS: Final = (
 )  # fmt: skip
 """What an event has besides the row."""
 
+_START: Final = '{"__event_id":"'
 _ENDS: Final = frozenset(name.lstrip("_") for name in MEMBERS)
 
 
@@ -34,7 +35,7 @@ class FlatFormat:
 
     name = "flat"
     content_type = "application/json"
-    line_start = '{"__event_id":"'
+    line_starts = (_START,)
     key = staticmethod(row_key)
     text_key = staticmethod(str)
 
@@ -54,7 +55,7 @@ class FlatFormat:
         us, xid = transaction.timestamp, transaction.xid
         current = self._current = (
             transaction,
-            f"{self.line_start}{transaction.id_prefix}",
+            f"{_START}{transaction.id_prefix}",
             f'","__position":"{format_lsn(transaction.commit_lsn)}:',
             f'","__source_ts_ms":{us // 1000},"__source_ts_us":{us},'
             f'"__txId":{"null" if xid is None else xid},"__lsn":',

@@ -1,4 +1,4 @@
-"""The format ``native``: the JSON form of ``CdcEvent`` (``docs/events.md``).
+"""The format ``native``: the JSON form of ``CdcEvent`` (``docs/events.md``, ``docs/results.md``).
 
 Its encoder is generated once for each relation as one expression over the texts of the row, so
 that a row costs one function call and no dictionary. What the generated function does not expect,
@@ -13,6 +13,7 @@ from json.encoder import encode_basestring
 from bridge.core.event_id import ID_DIGITS
 from bridge.core.events import CdcEvent, TruncateEvent
 from bridge.core.relation import Relation
+from bridge.core.result_event import RESULT_COLUMNS, RESULT_TYPES, ResultEvent
 from bridge.core.values import Form
 from sinks.formats.row_json import Encoder, Encoders, RowJson, names_json
 from sinks.formats.row_key import row_key
@@ -36,6 +37,8 @@ def _generate(relation: Relation) -> Encoder:
             v0, v1 = row
             return f'{{"type":"cdc_event",{event.transaction.json}{digits[event.ordinal]}",...'
     """
+    if relation.columns is RESULT_COLUMNS:
+        return _encode_result
     rows = RowJson(relation)
     encode_any = _any_encoder(relation, rows)
     columns = relation.columns
@@ -124,6 +127,14 @@ def _any_encoder(relation: Relation, rows: RowJson) -> Encoder:
     return encode_any
 
 
+def _encode_result(event: CdcEvent) -> str:
+    assert isinstance(event, ResultEvent)
+    return (
+        f'{{"type":"{event.schema}","delivery_id":"{event.delivery_id}",'
+        f'"event_id":"{event.event_id}",{event.document[1:]}'
+    )
+
+
 _encoders = Encoders("native", _generate)
 encode_native = _encoders.encode
 
@@ -133,7 +144,7 @@ class NativeFormat:
 
     name = "native"
     content_type = "application/json"
-    line_start = '{"type":"cdc_event",'
+    line_starts = tuple(f'{{"type":"{name}",' for name in ("cdc_event", *RESULT_TYPES))
     encoder = staticmethod(_encoders.encoder)
     encode = staticmethod(encode_native)
     key = staticmethod(row_key)

@@ -207,6 +207,19 @@ class KafkaConfig(FormatConfig):
         if self.schema_registry is not None:
             self._check_schemas(self.schema_registry)
 
+    def check_results(self) -> None:
+        FormatConfig.check_results(self)
+        if self.schema_registry is not None:
+            raise ConfigError(
+                "Results of processors are plain JSON, without schemas of a registry.",
+                remedy="Leave out schema_registry, or give the processor a sink of its own.",
+            )
+        if self.topic == OUTBOX:
+            raise ConfigError(
+                "Results of processors are no rows of an outbox.",
+                remedy="Set topic to where they shall go, such as results.{table}.",
+            )
+
     def _check_schemas(self, registry: SchemaRegistryConfig) -> None:
         registry.check_format(self.format)
         if self.topic == OUTBOX:

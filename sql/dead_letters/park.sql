@@ -7,6 +7,8 @@ VALUES (
     :attempts, :parked_at, :native, :portable
 )
 ON CONFLICT (sink, event_id) DO UPDATE SET
+    commit_lsn = excluded.commit_lsn,
+    ordinal = excluded.ordinal,
     reason = excluded.reason,
     attempts = excluded.attempts,
     parked_at = excluded.parked_at,

@@ -40,7 +40,7 @@ class TimedFileSink(JsonLinesSink):
     Config = TimedFileConfig
 
     def __init__(self, config: TimedFileConfig) -> None:
-        super().__init__(AppendFile(config.path, None, NATIVE.line_start), NATIVE)
+        super().__init__(AppendFile(config.path, None, NATIVE.line_starts), NATIVE)
         self._path = Path(config.samples)
         self._waiting: list[int] = []
         self._samples = array("q")

@@ -13,6 +13,7 @@ from sinks.rabbitmq.config import RabbitMqConfig
 from sinks.rabbitmq.sink import RabbitMqSink
 from sinks.rabbitmq.url import AmqpUrl
 from tests.contract.target import SinkTarget
+from tests.fixtures.delivered import position
 from tests.fixtures.events import make_event
 from tests.fixtures.rabbitmq.broker import Broker, QueueType
 
@@ -62,4 +63,4 @@ class SeveralConnectionsTarget(RabbitMqTarget):
     connections = 3
 
     def events(self) -> list[dict[str, Any]]:
-        return sorted(super().events(), key=lambda event: (event["commit_lsn"], event["ordinal"]))
+        return sorted(super().events(), key=position)

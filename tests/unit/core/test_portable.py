@@ -42,6 +42,7 @@ _FORMS = st.builds(
     ColumnForm, st.just(Form.ARRAY), st.sampled_from([Form.INTEGER, Form.TEXT]), st.just(";")
 )
 
+_OF_ROWS = [operation for operation in Operation if operation is not Operation.RESULT]
 
 @st.composite
 def relations(draw: st.DrawFn) -> Relation:
@@ -92,7 +93,7 @@ def batches(draw: st.DrawFn) -> EventBatch:
     for _ in range(draw(st.integers(0, 8))):
         transaction, relation = draw(st.sampled_from(transactions)), draw(st.sampled_from(tables))
         ordinal, lsn = draw(st.integers(NON_TRANSACTIONAL, 2**32 - 1)), draw(_UINT64)
-        operation = draw(st.sampled_from(Operation))
+        operation = draw(st.sampled_from(_OF_ROWS))
         if operation is Operation.TRUNCATE:
             options = draw(st.sampled_from([(), ("CASCADE",), ("CASCADE", "RESTART IDENTITY")]))
             events.append(TruncateEvent(transaction, ordinal, lsn, relation, options))

@@ -30,8 +30,12 @@ def lines_of(batch: EventBatch) -> list[bytes]:
     return [f"{line}\n".encode() for line in encode_batch(batch)]
 
 
+def starts_of(fmt: Format) -> tuple[bytes, ...]:
+    return tuple(start.encode() for start in fmt.line_starts)
+
+
 def tail_of(data: bytes, window: int = WINDOW) -> Tail:
-    return read_tail(io.BytesIO(data), "events.jsonl", window, NATIVE.line_start.encode())
+    return read_tail(io.BytesIO(data), "events.jsonl", window, starts_of(NATIVE))
 
 
 LINES = lines_of(whole_transaction(0x1000, 4))
@@ -147,7 +151,7 @@ def test_every_format_tells_its_last_event(fmt: Format) -> None:
     )
     for length in range(len(second) + 1):
         tail = read_tail(
-            io.BytesIO(first + second[:length]), "events.jsonl", WINDOW, fmt.line_start.encode()
+            io.BytesIO(first + second[:length]), "events.jsonl", WINDOW, starts_of(fmt)
         )
         whole = length == len(second)
         assert tail.end == len(first) + (length if whole else 0)
@@ -162,7 +166,7 @@ def test_a_file_in_another_format_is_refused(fmt: Format) -> None:
     with pytest.raises(EnvironmentProblem, match="in the format of this sink"):
         tail_of(line)
     with pytest.raises(EnvironmentProblem, match="in the format of this sink"):
-        read_tail(io.BytesIO(WHOLE), "events.jsonl", WINDOW, fmt.line_start.encode())
+        read_tail(io.BytesIO(WHOLE), "events.jsonl", WINDOW, starts_of(fmt))
 
 
 @pytest.mark.parametrize(
@@ -202,5 +206,5 @@ def test_reading_costs_no_more_than_the_window(tmp_path: Path) -> None:
 
     raw = Counting(path, "r")
     with io.BufferedReader(raw) as file:
-        read_tail(file, str(path), WINDOW, NATIVE.line_start.encode())
+        read_tail(file, str(path), WINDOW, starts_of(NATIVE))
         assert raw.bytes_read < WINDOW + 4 * 64 * 1024

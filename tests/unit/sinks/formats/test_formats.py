@@ -33,7 +33,7 @@ def test_an_event_is_one_line_that_begins_as_the_format_says(
 ) -> None:
     event, _, _ = drawn
     line = fmt.encode(event)
-    assert line.startswith(fmt.line_start)
+    assert line.startswith(fmt.line_starts)
     assert not re.search("[\r\n]", line)
     json.loads(line)
 
