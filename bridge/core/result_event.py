@@ -104,5 +104,6 @@ class ResultEvent(CdcEvent):
     def _row(self) -> tuple[str, str | None, str]:
         assert self.new is not None
         id, row_id, document = self.new
-        assert id is not None and document is not None
+        assert id is not None
+        assert document is not None
         return id, row_id, document

@@ -11,6 +11,7 @@ from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.state import StateStore
 from sinks.formats.native import encode_native
 from tests.fixtures.events import make_event
+from tests.fixtures.results import make_result
 from tests.unit.cli.conftest import CONFIG, Run
 
 NOW = 1_700_000_000.0
@@ -126,3 +127,14 @@ def test_purge_deletes_only_what_was_replayed_unless_told(run: Run, three_parked
     assert run("dlq", "purge", 2).out == "0 purged.\n"
     assert run("dlq", "purge", 2, "--waiting").out == "1 purged.\n"
     assert run("dlq", "purge", "--sink", "audit", "--waiting").out == "1 purged.\n"
+
+
+def test_a_result_is_listed_shown_and_replayed_like_a_change(run: Run, directory: Path) -> None:
+    native = encode_native(make_result(5))
+    with letters(directory) as store:
+        store.park("audit", make_result(5), native.encode(), "too large", 2, NOW)
+    line = run("dlq", "list").out.splitlines()[1]
+    assert line.split()[1:5] == ["audit", "0/5:0", "Result", "window_result.revenue"]
+    assert f"event: {native}\n" in run("dlq", "show", 1).out
+    assert run("dlq", "replay").code == 0
+    assert (directory / "events.jsonl").read_text() == f"{native}\n"

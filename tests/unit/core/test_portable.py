@@ -44,6 +44,7 @@ _FORMS = st.builds(
 
 _OF_ROWS = [operation for operation in Operation if operation is not Operation.RESULT]
 
+
 @st.composite
 def relations(draw: st.DrawFn) -> Relation:
     names = draw(st.lists(_TEXTS, max_size=5, unique=True))

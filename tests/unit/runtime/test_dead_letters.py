@@ -22,6 +22,7 @@ from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.state_file import FILE_NAME, StateFile
 from sinks.formats.native import encode_native
 from tests.fixtures.events import make_event, make_relation
+from tests.fixtures.results import OTHER_STORE, make_result
 
 NOW = 1_700_000_000.5
 
@@ -172,3 +173,14 @@ def test_other_programs_can_read_the_file(letters: DeadLetterStore, tmp_path: Pa
     (native,) = connection.execute("SELECT native FROM dead_letter").fetchone()
     connection.close()
     assert json.loads(native)["new_values"] == {"id": 1, "name": "Ada"}
+
+
+def test_a_result_that_comes_again_from_a_new_store_has_the_place_that_it_has_there(
+    letters: DeadLetterStore,
+) -> None:
+    park(letters, make_result(5))
+    park(letters, make_result(2, source=OTHER_STORE, minute=5))
+    [letter] = letters.list()
+    event = letters.event(letter.id)
+    assert letter.position == event.position == Position(2, 0)
+    assert event.transaction.source == OTHER_STORE
