@@ -1,6 +1,7 @@
 """Fixtures for all tests. What they are and how to use them is told in the modules named here."""
 
 pytest_plugins = [
+    "tests.fixtures.order",
     "tests.fixtures.postgres",
     "tests.fixtures.required_servers",
     "tests.fixtures.kafka.fixtures",
