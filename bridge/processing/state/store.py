@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from bridge.core.errors import InvariantViolated
 from bridge.core.events import Position
 from bridge.processing.state.results import Result
 
@@ -101,3 +102,27 @@ class StateStore(Protocol):
     def close(self) -> None:
         """Let the store go. Nothing else may be called after it."""
         ...
+
+
+def are_new(
+    results: Sequence[Result], checkpoint: ProcessingCheckpoint, stored: int | None
+) -> bool:
+    """Whether a commit brings its results, or is one that got through before and comes again.
+
+    Args:
+        results: of the commit.
+        checkpoint: of the commit.
+        stored: the number of the last result in the store; None before the first commit.
+
+    Raises:
+        InvariantViolated: the numbers do not follow those that are stored.
+    """
+    last = stored or 0
+    if last == checkpoint.sequence - len(results):
+        return True
+    if last == checkpoint.sequence:
+        return False
+    raise InvariantViolated(
+        f"{len(results)} results up to number {checkpoint.sequence} were to be stored after "
+        f"number {last}."
+    )

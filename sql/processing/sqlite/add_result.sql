@@ -1,0 +1,2 @@
+INSERT INTO result (store, sequence, id, type, processor, timestamp, row_id, members, sinks)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

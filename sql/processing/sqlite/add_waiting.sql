@@ -1,0 +1,2 @@
+INSERT INTO waiting (store, sink, sequence)
+VALUES (?, ?, ?)

@@ -1,0 +1,3 @@
+SELECT position, sequence
+FROM store
+WHERE id = :store

@@ -1,0 +1,3 @@
+SELECT sink, sequence
+FROM delivered
+WHERE store = :store

@@ -1,0 +1,2 @@
+DELETE FROM state
+WHERE store = :store AND name = :name

@@ -1,0 +1,2 @@
+DELETE FROM waiting
+WHERE store = :store AND sink = :sink AND sequence <= :sequence

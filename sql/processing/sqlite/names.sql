@@ -1,0 +1,4 @@
+SELECT DISTINCT name
+FROM state
+WHERE store = :store
+ORDER BY name

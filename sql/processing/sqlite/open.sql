@@ -1,0 +1,3 @@
+INSERT INTO store (slot, identity)
+VALUES (:slot, :identity)
+ON CONFLICT (slot) DO NOTHING

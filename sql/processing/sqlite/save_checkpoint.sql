@@ -1,0 +1,3 @@
+UPDATE store
+SET position = :position, sequence = :sequence
+WHERE id = :store

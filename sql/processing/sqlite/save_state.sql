@@ -1,0 +1,2 @@
+INSERT INTO state (store, name, part, data)
+VALUES (:store, :name, :part, :data)

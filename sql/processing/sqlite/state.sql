@@ -1,0 +1,4 @@
+SELECT data
+FROM state
+WHERE store = :store AND name = :name
+ORDER BY part

@@ -1,0 +1,3 @@
+SELECT id, identity
+FROM store
+WHERE slot = :slot

@@ -1,0 +1,4 @@
+SELECT sink, count(*)
+FROM waiting
+WHERE store = :store
+GROUP BY sink
