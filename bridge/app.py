@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from threading import Event
+from typing import TYPE_CHECKING
 
 import structlog
 
 from bridge.config import Config
-from bridge.core.errors import BridgeError, SlotBusy, Transient
+from bridge.core.errors import BridgeError, ConfigError, SlotBusy, Transient
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
 from bridge.lease_keeper import LeaseKeeper
@@ -25,13 +27,17 @@ from bridge.postgres.connection import Database
 from bridge.postgres.lease import Lease
 from bridge.postgres.owned_slots import SlotFile
 from bridge.postgres.publications import Publications
+from bridge.postgres.server_clock import ServerClock
 from bridge.postgres.slots import ReplicationConfig, ReplicationSlotManager
 from bridge.runtime.retry import Backoff
 from bridge.runtime.state import StateStore
 from bridge.selecting import make_selection
-from bridge.starting import Starter
+from bridge.starting import Starter, StartPoint
 from bridge.streaming import Connector
-from bridge.watching import Periodically, SlotGivenUp, SlotWatch
+from bridge.watching import ClockWatch, Periodically, SlotGivenUp, SlotWatch
+
+if TYPE_CHECKING:
+    from bridge.stream_processing import StreamProcessing
 
 log = structlog.get_logger()
 
@@ -39,6 +45,8 @@ _STANDBY_WAIT_S = 1.0
 _CONFIRM_WAIT_S = 3.0
 _SINKS_EVERY_S = 0.25
 """How soon a pause is noticed."""
+_CLOCK_EVERY_S = 1.0
+"""How late a window of an idle database may be told, at most about this much."""
 
 
 class Bridge:
@@ -52,6 +60,7 @@ class Bridge:
     def __init__(self, config: Config, *, accept_gap: bool = False) -> None:
         self._config = config
         self._accept_gap = accept_gap
+        _check_processors(config)
         self._selections = {sink.name: make_selection(sink) for sink in config.sinks}
         self._stopping = Event()
         self._pipeline: Pipeline | None = None
@@ -102,6 +111,29 @@ class Bridge:
         if self._failure is not None:
             raise self._failure
 
+    def _begin_processing(
+        self, parts: ExitStack, store: StateStore, point: StartPoint
+    ) -> StreamProcessing | None:
+        """Return the processors with their states; None if there are none."""
+        if not self._config.processors:
+            return None
+        from bridge.stream_processing import StreamProcessing, open_store
+
+        results = open_store(self._config)
+        parts.callback(results.close)
+        return StreamProcessing(self._config, store, results, point, accept_gap=self._accept_gap)
+
+    @contextmanager
+    def _watch_clock(self, pipeline: Pipeline) -> Iterator[None]:
+        """Tell the processors, if there are any, what time it is at the server."""
+        if not self._config.processors:
+            yield
+            return
+        with closing(ServerClock(self._sql)) as clock:
+            look = ClockWatch(clock, pipeline.note_time).look
+            with Periodically("clock", _CLOCK_EVERY_S, look, self._fail):
+                yield
+
     def _fail(self, error: Exception) -> None:
         """End the run with an error. Called by the threads that watch."""
         self._failure = self._failure or error
@@ -148,10 +180,11 @@ class Bridge:
         starter = Starter(config, self._database, self._sql, slots, store)
         if config.slots.auto_cleanup:
             slots.cleanup_stale_slots()
-        with ExitStack() as first_start:
+        with ExitStack() as parts, ExitStack() as first_start:
             point = first_start.enter_context(starter.start(accept_gap=self._accept_gap))
+            processing = self._begin_processing(parts, store, point)
             pipeline = self._pipeline = Pipeline(
-                config, store, point, Catalog(self._sql), self._selections
+                config, store, point, Catalog(self._sql), self._selections, processing
             )
             connect = Connector(
                 config.source,
@@ -169,6 +202,7 @@ class Bridge:
                 with (
                     Periodically("slot", interval_s, watch.look, self._fail),
                     Periodically("sinks", sinks_s, pipeline.look_at_sinks, self._fail),
+                    self._watch_clock(pipeline),
                 ):
                     if self._stopping.is_set() or not pipeline.deliver_first(point):
                         return
@@ -183,6 +217,21 @@ class Bridge:
                 self._pipeline = None
                 pipeline.close()
             _wait_until_confirmed(slots, config.source.slot, pipeline.confirmed())
+
+
+def _check_processors(config: Config) -> None:
+    """Raise what is wrong with a definition now, before anything is made on the server."""
+    if not config.processors:
+        return
+    from bridge.dataflow import make_dataflows
+
+    if config.source.snapshot == "only":
+        raise ConfigError(
+            "There are processors, but source.snapshot is only: rows without a stream give no "
+            "results.",
+            remedy="Set source.snapshot to initial or never, or take out the processors.",
+        )
+    make_dataflows(config.processors)
 
 
 def _wait_until_confirmed(slots: ReplicationSlotManager, name: str, confirmed: Lsn) -> None:

@@ -1,10 +1,13 @@
-"""The sinks of one generation of a run: a worker for each, pauses, and what optional ones need."""
+"""The sinks of one generation of a run: a worker for each, pauses, and what optional ones need.
+
+Sinks that get results of processors are fed from elsewhere; here they are paused and resumed.
+"""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -16,6 +19,7 @@ from bridge.core.selection import Selection
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.optional_sink import OptionalSink
+from bridge.runtime.processing.delivery import Delivery
 from bridge.runtime.retry import Backoff
 from bridge.runtime.sink_states import SinkStates
 from bridge.runtime.spill.segments import waiting_in
@@ -30,13 +34,14 @@ log = structlog.get_logger()
 
 
 class FanOut:
-    """Every configured sink with its worker.
+    """Every sink that gets changes, with its worker.
 
     Args:
         config: the configuration.
         store: of dead letters, pauses and positions.
         point: where the run begins.
         selections: what each sink gets, by name; None for everything.
+        deliveries: of the sinks that get results.
         room: called when a backlog that was full has room again.
         durable: called with the name of a sink and the position up to which its events are held.
         failed: called with the error if a sink cannot go on.
@@ -52,6 +57,7 @@ class FanOut:
         store: StateStore,
         point: StartPoint,
         selections: Mapping[str, Selection | None],
+        deliveries: Sequence[Delivery] = (),
         *,
         room: Callable[[], None],
         durable: Callable[[str, Position], None],
@@ -60,6 +66,7 @@ class FanOut:
         self._config = config
         self._point = point
         self._selections = selections
+        self._deliveries = {delivery.name: delivery for delivery in deliveries}
         self._room = room
         self._durable = durable
         self._failed = failed
@@ -73,14 +80,18 @@ class FanOut:
         self.workers: list[SinkWorker[Backlog]] = []
         """Those that take part in the acknowledgement, in the order of the configuration."""
         for sink in config.sinks:
+            if sink.name in self._paused:
+                log.warning("sink_paused", sink=sink.name, reason=self._paused[sink.name].reason)
+            if sink.name in self._deliveries:
+                if sink.name in self._paused:
+                    self._deliveries[sink.name].pause()
+                continue
             if self._is_optional(sink):
                 optional = self._optional[sink.name] = self._make_optional(sink)
                 self.workers.append(optional.worker)
             else:
                 required = self._required[sink.name] = self._make_required(sink)
                 self.workers.append(required)
-            if sink.name in self._paused:
-                log.warning("sink_paused", sink=sink.name, reason=self._paused[sink.name].reason)
 
     def start(self) -> None:
         """Start what the runner does not start."""
@@ -90,7 +101,11 @@ class FanOut:
     def look(self) -> None:
         """Do what operators have asked for meanwhile, and save positions. Called regularly."""
         paused = self._states.pauses()
-        sinks: dict[str, SinkWorker[Backlog] | OptionalSink] = {**self._required, **self._optional}
+        sinks: dict[str, SinkWorker[Backlog] | OptionalSink | Delivery] = {
+            **self._required,
+            **self._optional,
+            **self._deliveries,
+        }
         for name, sink in sinks.items():
             if name in paused and name not in self._paused:
                 sink.pause()
@@ -128,7 +143,7 @@ class FanOut:
         return SinkWorker(
             self._feed(sink),
             sink_class(sink.type)(sink.settings),
-            self._backlog(),
+            make_backlog(self._config, self._room),
             resume=self._point.checkpoint.positions.get(sink.name),
             horizon=self._horizon(),
             backoff=Backoff(sink.retry),
@@ -145,8 +160,8 @@ class FanOut:
             sink_class(sink.type)(sink.settings),
             self._spills / sink.name,
             spill_bytes=sink.spill_bytes,
-            memory=self._limits(),
-            backlog=self._backlog(),
+            memory=_limits(self._config),
+            backlog=make_backlog(self._config, self._room),
             selection=self._selections[sink.name],
             states=self._states,
             resume=self._point.checkpoint.positions.get(sink.name),
@@ -164,28 +179,37 @@ class FanOut:
     def _horizon(self) -> int | None:
         return self._point.server.wal_lsn if self._point.trust_sinks else None
 
-    def _limits(self) -> BacklogLimits:
-        pressure = self._config.backpressure
-        return BacklogLimits(
-            max_events=pressure.max_events,
-            max_bytes=pressure.max_bytes,
-            spool_bytes=pressure.spool_bytes,
-        )
-
-    def _backlog(self) -> Backlog:
-        return Backlog(self._limits(), self._config.state.dir, self._room)
-
     def _clear_away(self) -> None:
         """Remove what is left of sinks that are not configured any more."""
         names = {sink.name for sink in self._config.sinks}
+        streamed = names - self._config.result_sinks
         delivered = self._states.delivered()
         if self._spills.is_dir():
             for directory in self._spills.iterdir():
-                if directory.name not in names:
+                if directory.name not in streamed:
                     waiting = waiting_in(directory, delivered.get(directory.name))
                     log.warning("spill_dropped", sink=directory.name, events=waiting.events)
                     shutil.rmtree(directory)
         self._states.forget_others(names)
+
+
+def make_backlog(config: Config, room: Callable[[], None]) -> Backlog:
+    """Make a backlog with the bounds of the configuration.
+
+    Args:
+        config: the configuration.
+        room: called when the backlog was full and has room again.
+    """
+    return Backlog(_limits(config), config.state.dir, room)
+
+
+def _limits(config: Config) -> BacklogLimits:
+    pressure = config.backpressure
+    return BacklogLimits(
+        max_events=pressure.max_events,
+        max_bytes=pressure.max_bytes,
+        spool_bytes=pressure.spool_bytes,
+    )
 
 
 def spill_directory(state: Path, slot: str) -> Path:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from bridge.config import Config
 from bridge.core.acks import AckTracker
@@ -14,17 +15,22 @@ from bridge.core.events import NON_TRANSACTIONAL, Commit, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.core.retry import RetryPolicy
 from bridge.core.selection import Selection
-from bridge.fanout import FanOut
+from bridge.fanout import FanOut, make_backlog
 from bridge.postgres.catalog import Catalog
 from bridge.runtime.gap import gap_event
 from bridge.runtime.ledger import Ledger
+from bridge.runtime.processing.delivery import Delivery
+from bridge.runtime.processing.worker import PARTICIPANT
 from bridge.runtime.retry import Backoff
-from bridge.runtime.runner import Runner, RunnerLimits
+from bridge.runtime.runner import Participant, Runner, RunnerLimits
 from bridge.runtime.state import StateStore
 from bridge.runtime.wakeup import Wakeup
 from bridge.starting import StartPoint
 from bridge.streaming import Connector
 from decoders.decoder import PgOutputDecoder
+
+if TYPE_CHECKING:
+    from bridge.stream_processing import StreamProcessing
 
 _LAST_S = 1.0
 """What optional sinks get to finish when the required ones have used up the time to drain."""
@@ -39,6 +45,7 @@ class Pipeline:
         point: where to begin.
         catalog: for what the stream does not say of types and keys.
         selections: what each sink gets, by name; None for everything.
+        processing: the processors; None without any.
     """
 
     def __init__(
@@ -48,12 +55,20 @@ class Pipeline:
         point: StartPoint,
         catalog: Catalog,
         selections: Mapping[str, Selection | None],
+        processing: StreamProcessing | None = None,
     ) -> None:
         self._config = config
         self._store = store
         # A sink that is not configured any more is forgotten: should it come back, it is a new one.
         known = point.checkpoint.positions
-        kept = {sink.name: known[sink.name] for sink in config.sinks if sink.name in known}
+        streamed = [sink.name for sink in config.sinks if sink.name not in config.result_sinks]
+        kept = {name: known[name] for name in streamed if name in known}
+        positions = {name: kept.get(name) for name in streamed}
+        self._processing = processing
+        if processing is not None:
+            positions[PARTICIPANT] = processing.position
+            if processing.position is not None:
+                kept[PARTICIPANT] = processing.position
         self._checkpoint = replace(point.checkpoint, positions=kept)
         self._saving = Lock()
         # Until every sink has the news of a gap, the old checkpoint stays: a crash repeats it all.
@@ -61,7 +76,6 @@ class Pipeline:
         self._closed = False
         self._decoder = PgOutputDecoder(point.source, catalog=catalog, style=config.values)
         self.wakeup = Wakeup()
-        positions = {sink.name: kept.get(sink.name) for sink in config.sinks}
         self._ledger = Ledger(
             AckTracker(positions, point.confirmed),
             self._save,
@@ -69,11 +83,24 @@ class Pipeline:
             progressed=self.wakeup.ring,
             failed=self.fail,
         )
+        participants: list[Participant] = []
+        deliveries: Sequence[Delivery] = ()
+        if processing is not None:
+            participants.append(
+                processing.make_worker(
+                    make_backlog(config, self.wakeup.ring),
+                    seen=lambda: self._ledger.seen,
+                    durable=self._ledger.became_durable,
+                    failed=self.fail,
+                )
+            )
+            deliveries = processing.deliveries
         self._fan_out = FanOut(
             config,
             store,
             point,
             selections,
+            deliveries,
             room=self.wakeup.ring,
             durable=self._ledger.became_durable,
             failed=self.fail,
@@ -81,8 +108,8 @@ class Pipeline:
         self._runner = Runner(
             decoder=self._decoder,
             ledger=self._ledger,
-            workers=self._fan_out.workers,
-            resume=point.resume,
+            workers=[*self._fan_out.workers, *participants],
+            resume=_resume(list(positions.values())),
             wakeup=self.wakeup,
             backoff=Backoff(RetryPolicy()),
             limits=RunnerLimits(
@@ -92,6 +119,8 @@ class Pipeline:
             monotonic=time.monotonic,
         )
         self._fan_out.start()
+        if processing is not None:
+            processing.start()
         self._runner.start()
 
     def deliver_first(self, point: StartPoint) -> bool:
@@ -130,11 +159,20 @@ class Pipeline:
         deadline = time.monotonic() + self._config.shutdown.drain_seconds
         self._runner.close()
         self._fan_out.close(max(_LAST_S, deadline - time.monotonic()))
+        if self._processing is not None:
+            self._processing.end(max(_LAST_S, deadline - time.monotonic()))
         self.wakeup.close()
 
     def look_at_sinks(self) -> None:
         """Pause and resume sinks as operators say, and save positions. To be called regularly."""
         self._fan_out.look()
+        if self._processing is not None:
+            self._processing.tend()
+
+    def note_time(self, clock: int, wal_end: Lsn) -> None:
+        """Tell the processors what time it is at the server, unless existing rows still come."""
+        if self._processing is not None and self._checkpoint.phase is Phase.STREAMING:
+            self._processing.note_time(clock, wal_end)
 
     def confirmed(self) -> Lsn:
         """What the checkpoint says was confirmed."""
@@ -159,6 +197,12 @@ class Pipeline:
             )
             if self._store_progress:
                 self._store.save_checkpoint(self._checkpoint)
+
+
+def _resume(positions: Sequence[Position | None]) -> Position | None:
+    """Return the position of whoever is furthest behind; None if somebody has nothing yet."""
+    known = [position for position in positions if position is not None]
+    return min(known, default=None) if len(known) == len(positions) else None
 
 
 def _gap(point: StartPoint) -> EventBatch:

@@ -20,7 +20,7 @@ from bridge.core.continuity import (
     decide_start,
 )
 from bridge.core.errors import EnvironmentProblem, GapDetected, SlotBusy
-from bridge.core.events import Position, Source
+from bridge.core.events import Source
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.postgres.connection import Database
 from bridge.postgres.publications import Publications
@@ -39,7 +39,6 @@ class StartPoint:
         server: which one answers.
         checkpoint: the one to go on from.
         confirmed: where the slot stands.
-        resume: position up to which every sink holds the events; None to deliver all.
         gap_from: where the last run had ended, if changes since then are lost and accepted.
         snapshot: of the existing rows, to be delivered first; None if there is none to deliver.
         trust_sinks: whether what a sink claims to hold belongs to this history of the database.
@@ -48,7 +47,6 @@ class StartPoint:
     server: Server
     checkpoint: Checkpoint
     confirmed: Lsn
-    resume: Position | None = None
     gap_from: Lsn | None = None
     snapshot: Snapshot | None = None
     trust_sinks: bool = True
@@ -143,7 +141,6 @@ class Starter:
             server=server,
             checkpoint=checkpoint,
             confirmed=confirmed,
-            resume=self._resume(checkpoint),
             gap_from=gap_from,
             trust_sinks=trust_sinks,
         )
@@ -264,12 +261,6 @@ class Starter:
             phase=phase,
             confirmed=confirmed,
         )
-
-    def _resume(self, checkpoint: Checkpoint) -> Position | None:
-        """The position of the sink that is furthest behind; a new sink gets all there is."""
-        positions = [checkpoint.positions.get(sink.name) for sink in self._config.sinks]
-        known = [position for position in positions if position is not None]
-        return min(known) if len(known) == len(positions) else None
 
 
 def slot_state(slot: ReplicationSlot) -> SlotState:

@@ -12,7 +12,9 @@ import structlog
 
 from bridge.config import Config
 from bridge.core.errors import BridgeError, EnvironmentProblem, Transient
+from bridge.core.lsn import Lsn
 from bridge.postgres.publications import Publications
+from bridge.postgres.server_clock import ServerClock
 from bridge.postgres.slots import ReplicationSlotManager
 from bridge.runtime.wal_budget import Verdict, WalBudget
 
@@ -150,6 +152,30 @@ class SlotWatch:
             f"Slot {name!r} makes the server keep more WAL than wal_budget.max_bytes.",
             remedy="See which sink holds it back; the slot is kept, and with it the WAL.",
         )
+
+
+class ClockWatch:
+    """Looks what time it is at the server.
+
+    Args:
+        clock: of the server.
+        note: called with the clock, and where the WAL ended then.
+    """
+
+    def __init__(self, clock: ServerClock, note: Callable[[int, Lsn], None]) -> None:
+        self._clock = clock
+        self._note = note
+
+    def look(self) -> None:
+        """Look once.
+
+        Raises:
+            EnvironmentProblem: the server refuses us.
+            Transient: the server did not answer.
+        """
+        now = self._clock.read()
+        if now is not None:
+            self._note(*now)
 
 
 class SlotGivenUp(EnvironmentProblem):

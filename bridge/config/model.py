@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from bridge.config.processing import ProcessingConfig
+from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.core.retry import RetryPolicy
 from bridge.core.secret import Dsn
@@ -362,6 +364,7 @@ class Config:
     Attributes:
         source: the database.
         sinks: the targets, at least one.
+        processors: what turns changes into answers, for sinks of their own.
         values: how numbers are written.
         backpressure: how much may wait for slow sinks.
         checkpoint: how often progress is stored.
@@ -369,11 +372,13 @@ class Config:
         slots: limits for the slots of the bridge.
         shutdown: what happens at SIGTERM.
         state: where the bridge keeps its own state.
+        processing: how processors are run.
         log: what is logged.
     """
 
     source: SourceConfig
     sinks: tuple[SinkConfig, ...]
+    processors: tuple[ProcessorConfig, ...] = ()
     values: ValueStyle = field(default_factory=ValueStyle)
     backpressure: BackpressureConfig = field(default_factory=BackpressureConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -381,4 +386,10 @@ class Config:
     slots: SlotsConfig = field(default_factory=SlotsConfig)
     shutdown: ShutdownConfig = field(default_factory=ShutdownConfig)
     state: StateConfig = field(default_factory=StateConfig)
+    processing: ProcessingConfig = field(default_factory=ProcessingConfig)
     log: LogConfig = field(default_factory=LogConfig)
+
+    @property
+    def result_sinks(self) -> frozenset[str]:
+        """The names of the sinks that get results of processors, and nothing else."""
+        return frozenset(name for processor in self.processors for name in processor.to)

@@ -69,6 +69,16 @@ class Ledger:
             return self._tracker.handed
 
     @property
+    def seen(self) -> tuple[Lsn, Position | None]:
+        """``received`` and ``handed`` of one moment.
+
+        Every transaction that commits before the first was handed out up to the second, except
+        one that is open: that one commits behind the first.
+        """
+        with self._changed:
+            return self._tracker.received, self._tracker.handed
+
+    @property
     def outstanding(self) -> bool:
         """Whether the sinks owe anything, or the checkpoint lags behind them."""
         with self._changed:

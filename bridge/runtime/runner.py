@@ -27,7 +27,6 @@ from bridge.runtime.ledger import Ledger
 from bridge.runtime.pacing import Pace, Pacing
 from bridge.runtime.retry import Backoff
 from bridge.runtime.wakeup import Wakeup
-from bridge.runtime.worker import SinkWorker
 
 log = structlog.get_logger()
 
@@ -65,6 +64,18 @@ class Decoder(Protocol):
     def feed(self, frames: Sequence[bytes]) -> EventBatch: ...
 
 
+class Participant(Protocol):
+    """A thread that takes part in the acknowledgement: a sink's worker, or the processors."""
+
+    @property
+    def backlog(self) -> Backlog: ...
+    @property
+    def ended(self) -> bool: ...
+    def start(self) -> None: ...
+    def drain(self) -> None: ...
+    def join(self, timeout_s: float) -> bool: ...
+
+
 class BacklogFull(Transient):
     """The sinks are too far behind: the connection is given up until there is room."""
 
@@ -88,7 +99,7 @@ class Runner:
     Args:
         decoder: for the stream.
         ledger: not started yet.
-        workers: one for each sink, not started yet.
+        workers: one for each sink, and one for all processors, not started yet.
         resume: position up to which every sink holds the events.
         wakeup: rung by the ledger, by failing workers and by ``stop``.
         backoff: between two attempts to connect.
@@ -101,7 +112,7 @@ class Runner:
         *,
         decoder: Decoder,
         ledger: Ledger,
-        workers: Sequence[SinkWorker[Backlog]],
+        workers: Sequence[Participant],
         resume: Position | None,
         wakeup: Wakeup,
         backoff: Backoff,

@@ -1,0 +1,200 @@
+"""The processors of one generation of a run: their store, their thread, and their result sinks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from bridge.config import Config, SinkConfig
+from bridge.core.continuity import Phase
+from bridge.core.events import Position
+from bridge.core.lsn import Lsn
+from bridge.core.retry import RetryPolicy
+from bridge.dataflow import make_dataflows
+from bridge.fanout import DeadLetters
+from bridge.postgres.connection import Database
+from bridge.processing.state.store import StateStore as ProcessingStore
+from bridge.runtime.backlog import Backlog
+from bridge.runtime.dead_letters import DeadLetterStore
+from bridge.runtime.processing.delivery import MAX_WAITING, Delivery
+from bridge.runtime.processing.start import StreamStart, restore_states
+from bridge.runtime.processing.worker import PARTICIPANT, ProcessingWorker
+from bridge.runtime.retry import Backoff
+from bridge.runtime.state import StateStore
+from bridge.starting import StartPoint
+from sinks.registry import sink_class
+
+log = structlog.get_logger()
+
+
+class StreamProcessing:
+    """All processors and the sinks that get their results.
+
+    Args:
+        config: the configuration, with at least one processor.
+        state: of dead letters.
+        store: of processing states and results; whoever gives it closes it.
+        point: where the run begins.
+        accept_gap: whether changes that the states miss are accepted.
+
+    Raises:
+        ConfigError: a definition cannot be used.
+        GapDetected: the stored states do not fit to the stream.
+        EnvironmentProblem: the store cannot be used.
+        Transient: the store is away.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        state: StateStore,
+        store: ProcessingStore,
+        point: StartPoint,
+        *,
+        accept_gap: bool,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._database = point.server.database
+        self._dataflows = make_dataflows(config.processors)
+        found = restore_states(store, self._dataflows, _stream_start(point, accept_gap=accept_gap))
+        self.position = found.position
+        """Up to where the events are in the states; None for none."""
+        self._sequence = found.sequence
+        self._letters = DeadLetters(DeadLetterStore(state.file))
+        self.deliveries: tuple[Delivery, ...] = ()
+        """One for each result sink, once there is a worker."""
+
+    def make_worker(
+        self,
+        backlog: Backlog,
+        *,
+        seen: Callable[[], tuple[Lsn, Position | None]],
+        durable: Callable[[str, Position], None],
+        failed: Callable[[Exception], None],
+    ) -> ProcessingWorker:
+        """Make the worker that takes part in the acknowledgement, and what delivers its results.
+
+        Args:
+            backlog: where the events come from.
+            seen: see ``ProcessingWorker``.
+            durable: called with ``PARTICIPANT`` and the position of each checkpoint.
+            failed: called with the error if a processor or a result sink cannot go on.
+        """
+        self._give_up_what_nobody_gets()
+        self.deliveries = tuple(
+            self._make_delivery(sink, failed)
+            for sink in self._config.sinks
+            if sink.name in self._config.result_sinks
+        )
+        self._worker = ProcessingWorker(
+            self._dataflows,
+            self._store,
+            backlog,
+            position=self.position,
+            sequence=self._sequence,
+            interval_s=self._config.checkpoint.interval_ms / 1000,
+            seen=seen,
+            has_room=self._has_room,
+            dead_letters=self._letters,
+            committed=self._committed,
+            durable=durable,
+            failed=failed,
+            backoff=Backoff(RetryPolicy()),
+            monotonic=time.monotonic,
+        )
+        return self._worker
+
+    def start(self) -> None:
+        """Start delivering. The worker is started by the runner."""
+        for delivery in self.deliveries:
+            delivery.start()
+
+    def note_time(self, clock: int, wal_end: Lsn) -> None:
+        """See ``ProcessingWorker.note_time``."""
+        self._worker.note_time(clock, wal_end)
+
+    def tend(self) -> None:
+        """Note what the sinks hold. To be called regularly."""
+        for delivery in self.deliveries:
+            delivery.tend()
+
+    def end(self, timeout_s: float) -> None:
+        """End the delivery, after the runner has ended the worker.
+
+        Args:
+            timeout_s: how long the sinks may take; the rest waits in the store.
+        """
+        deadline = time.monotonic() + timeout_s
+        for delivery in self.deliveries:
+            delivery.drain()
+        for delivery in self.deliveries:
+            delivery.join(max(0.0, deadline - time.monotonic()))
+        self.tend()
+        for sink, results in self._store.waiting().items():
+            log.info("results_kept", sink=sink, results=results)
+        for dataflow in self._dataflows:
+            log.info("processor_stopped", processor=dataflow.name, **dataflow.stats())
+
+    def _make_delivery(self, sink: SinkConfig, failed: Callable[[Exception], None]) -> Delivery:
+        return Delivery(
+            self._store,
+            sink_class(sink.type)(sink.settings),
+            name=sink.name,
+            slot=self._config.source.slot,
+            database=self._database,
+            committed=self._sequence,
+            backoff=Backoff(sink.retry),
+            dead_letters=self._letters if sink.dead_letter else None,
+            failed=failed,
+        )
+
+    def _committed(self, sequence: int) -> None:
+        self._sequence = sequence
+        for delivery in self.deliveries:
+            delivery.committed(sequence)
+
+    def _has_room(self) -> bool:
+        return all(self._sequence - it.delivered < MAX_WAITING for it in self.deliveries)
+
+    def _give_up_what_nobody_gets(self) -> None:
+        for sink, results in self._store.waiting().items():
+            if sink not in self._config.result_sinks:
+                log.warning("results_dropped", sink=sink, results=results)
+                self._store.delivered(sink, self._sequence)
+
+
+def open_store(config: Config) -> ProcessingStore:
+    """Open the store that the configuration names.
+
+    Raises:
+        EnvironmentProblem: it cannot be used.
+        Transient: it is away.
+    """
+    settings, source = config.processing.store, config.source
+    if settings.type == "sqlite":
+        from bridge.runtime.processing.sqlite_store import SqliteStateStore
+
+        return SqliteStateStore(config.state.dir, source.slot)
+    from bridge.postgres.processor_state import PostgresStateStore
+
+    own = settings.dsn is not None
+    return PostgresStateStore(
+        Database(settings.dsn or source.sql_dsn or source.dsn),
+        source.slot,
+        schema=settings.schema,
+        publication=None if own else source.publication,
+    )
+
+
+def _stream_start(point: StartPoint, *, accept_gap: bool) -> StreamStart:
+    return StreamStart(
+        first=point.checkpoint.phase is not Phase.STREAMING and point.gap_from is None,
+        known=point.checkpoint.positions.get(PARTICIPANT),
+        confirmed=point.confirmed,
+        wal_lsn=point.server.wal_lsn,
+        promoted=not point.trust_sinks and point.gap_from is None,
+        accept_gap=accept_gap,
+    )
