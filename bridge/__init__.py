@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError, DeliveryGivenUp, EventRejected
     from bridge.core.events import CdcEvent, Operation, Position
     from bridge.core.retry import RetryPolicy as RetryConfig
+    from bridge.dataflow.python import processor
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
     from sinks.kafka import KafkaCdcConsumer, KafkaConfig
     from sinks.rabbitmq.config import RabbitMqConfig
@@ -41,6 +42,7 @@ __all__ = [
     "WebhookCdcConsumer",
     "WebhookConfig",
     "load_config",
+    "processor",
 ]
 
 _HOMES = {
@@ -63,6 +65,7 @@ _HOMES = {
     "WebhookCdcConsumer": "sinks.webhook",
     "WebhookConfig": "sinks.webhook",
     "load_config": "bridge.config",
+    "processor": "bridge.dataflow.python",
 }
 """Name to its module; with the name that it has there, where that is another one."""
 

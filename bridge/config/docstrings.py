@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import Field
+from typing import Any
 
 _ENTRY = re.compile(r"^    (\w+): (.+)$")
 
 
+def setting_name(field: Field[Any]) -> str:
+    """Return how the file calls a field: ``from`` is no name in Python, and called ``from_``."""
+    name: str = field.metadata.get("alias", field.name)
+    return name
+
+
 def attribute_docs(shape: type) -> dict[str, str]:
-    """Return attribute to description, each as one line, with single backquotes.
+    """Return setting to description, each as one line, with single backquotes.
 
     A dataclass has the attributes of those that it inherits from too.
     """
@@ -34,7 +42,7 @@ def _own_docs(shape: type) -> dict[str, str]:
             docs[name] += f" {line.strip()}"
         elif line.strip():
             break
-    return {name: text.replace("``", "`") for name, text in docs.items()}
+    return {name.removesuffix("_"): text.replace("``", "`") for name, text in docs.items()}
 
 
 def summary(shape: type) -> str:

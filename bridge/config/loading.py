@@ -13,7 +13,10 @@ from bridge.config.environment import overlay_environment, put
 from bridge.config.model import Config, SinkConfig
 from bridge.config.problems import ConfigInvalid, Findings, unknown_key
 from bridge.config.problems import Path as SettingPath
-from bridge.config.sections import SECTIONS, SINK_SETTINGS
+from bridge.config.processor_checks import check_processor, check_unique_names
+from bridge.config.processors import ProcessorConfig
+from bridge.config.result_sinks import check_result_sinks
+from bridge.config.sections import LISTS, SECTIONS, SINK_SETTINGS
 from bridge.config.validation import validate
 from bridge.core.errors import ConfigError
 from sinks.registry import sink_class
@@ -39,21 +42,23 @@ def load_config(
     tree = {} if path is None else read_document(_read(Path(path)), environ, findings)
     if findings.has(()):  # not YAML at all: everything else would be a consequence
         raise ConfigInvalid(str(path), findings)
-    overlay_environment(tree, environ, [*SECTIONS, "sinks"], findings)
+    overlay_environment(tree, environ, [*SECTIONS, *LISTS], findings)
     for dotted, value in (overrides or {}).items():
         put(tree, tuple(dotted.split(".")), value, "from the command line", findings)
 
     for key in tree:
-        if key not in SECTIONS and key != "sinks":
-            findings.add((key,), unknown_key(key, [*SECTIONS, "sinks"]))
+        if key not in SECTIONS and key not in LISTS:
+            findings.add((key,), unknown_key(key, [*SECTIONS, *LISTS]))
     sections: dict[str, Any] = {
         name: validate(shape, tree.get(name), (name,), findings) for name, shape in SECTIONS.items()
     }
     sinks = _sinks(tree.get("sinks"), findings)
+    processors = _processors(tree.get("processors"), findings)
+    check_result_sinks(processors, sinks, findings)
     problems = list(findings)
     if problems:
         raise ConfigInvalid("The configuration" if path is None else str(path), problems)
-    return Config(sinks=tuple(sinks), **sections)
+    return Config(sinks=tuple(sinks), processors=tuple(processors), **sections)
 
 
 def _read(path: Path) -> str:
@@ -125,6 +130,23 @@ def _sink(raw: object, index: int, findings: Findings) -> SinkConfig | None:
     if sink is None or settings is None:
         return None
     return replace(sink, name=sink.name or sink.type, settings=settings)
+
+
+def _processors(raw: object, findings: Findings) -> list[ProcessorConfig]:
+    path = ("processors",)
+    if raw is None:
+        return []
+    if not isinstance(raw, list):
+        findings.add(path, "has to be a list, each processor after a dash.")
+        return []
+    processors = [
+        validate(ProcessorConfig, item, (*path, i), findings) for i, item in enumerate(raw)
+    ]
+    for i, processor in enumerate(processors):
+        if processor is not None:
+            check_processor(processor, (*path, i), findings)
+    check_unique_names(processors, findings)
+    return [processor for processor in processors if processor is not None]
 
 
 def _check_condition(text: str, path: SettingPath, findings: Findings) -> None:

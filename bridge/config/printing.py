@@ -8,8 +8,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.config.docstrings import attribute_docs, summary
+from bridge.config.docstrings import attribute_docs, setting_name, summary
 from bridge.config.model import Config, SinkConfig
+from bridge.config.processors import ProcessorConfig
 from bridge.config.sections import SECTIONS, SINK_SETTINGS
 from bridge.config.validation import section_schema
 from bridge.core.errors import ConfigError
@@ -33,7 +34,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Secret | Path):
         return str(value)
     if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {setting_name(item): _plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -74,6 +75,11 @@ def json_schema() -> dict[str, Any]:
         "type": "array",
         "minItems": 1,
         "items": {"oneOf": [_sink_schema(name) for name in SINKS if _installed(name)]},
+    }
+    properties["processors"] = {
+        "description": docs["processors"],
+        "type": "array",
+        "items": _describe(ProcessorConfig),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

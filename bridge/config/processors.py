@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 from bridge.config.durations import DURATION, SHIFT
 from bridge.config.inputs import COMMIT_TIME, EXPRESSION, FromConfig, InputConfig
+from bridge.config.joins import JoinConfig
+from bridge.config.patterns import PatternConfig
 
 _NAME: Final = {
     "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
@@ -63,6 +65,12 @@ class ProcessorConfig:
             and deletes replace, and needs REPLICA IDENTITY FULL.
         window: which events belong together.
         aggregates: by the name in results, calls such as ``sum(new.amount)``.
+        join: how the events of ``left`` and ``right`` find each other.
+        left: the left input of a join.
+        right: the right input of a join, or its table.
+        select: by the name in results, SQL expressions over one side of a join, such as
+            ``left.id``; the whole rows by default.
+        pattern: a sequence of events of one key.
         out_of_orderness: how far the time of an event may be behind the newest one.
         allowed_lateness: how long a window is kept after its result, for events that are late.
         max_ahead: how far the time of an event may be ahead of its commit.
@@ -87,6 +95,11 @@ class ProcessorConfig:
     mode: Literal["append", "changelog"] = "append"
     window: WindowConfig | None = None
     aggregates: Mapping[str, str] = field(default_factory=dict)
+    join: JoinConfig | None = None
+    left: InputConfig | None = None
+    right: InputConfig | None = None
+    select: Mapping[str, str] = field(default_factory=dict)
+    pattern: PatternConfig | None = None
     out_of_orderness: str = field(default="1s", metadata=DURATION)
     allowed_lateness: str = field(default="0s", metadata=DURATION)
     max_ahead: str = field(default="1d", metadata=DURATION)

@@ -7,10 +7,13 @@ from dataclasses import fields
 
 from bridge.config.model import Config, SinkConfig
 
+LISTS = ("sinks", "processors")
+"""Sections that are lists, and stand apart."""
+
 SECTIONS: dict[str, type] = {
-    name: shape for name, shape in typing.get_type_hints(Config).items() if name != "sinks"
+    name: shape for name, shape in typing.get_type_hints(Config).items() if name not in LISTS
 }
-"""Section to its dataclass; ``sinks`` is a list and stands apart."""
+"""Section to its dataclass."""
 
 SINK_SETTINGS: tuple[str, ...] = tuple(
     setting.name for setting in fields(SinkConfig) if setting.name != "settings"

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from bridge.config.docstrings import attribute_docs
+from bridge.config.docstrings import attribute_docs, setting_name
 from bridge.config.problems import Findings, Path, unknown_key
 from bridge.core.errors import ConfigError
 
@@ -146,7 +146,7 @@ _KINDS: dict[str, str] = {
 
 
 def _names(shape: type) -> list[str]:
-    return [item.name for item in fields(shape)] if is_dataclass(shape) else []
+    return [setting_name(item) for item in fields(shape)] if is_dataclass(shape) else []
 
 
 def _find_field(shape: type, path: Path) -> tuple[type, Field[Any] | None, Any]:
@@ -164,7 +164,7 @@ def _find_field(shape: type, path: Path) -> tuple[type, Field[Any] | None, Any]:
         keyed = next((o for o in options if typing.get_origin(o) in (Mapping, dict)), None)
         if inner is not None and (keyed is None or step in names):
             owner = inner
-            found = next((item for item in fields(owner) if item.name == step), None)
+            found = next((item for item in fields(owner) if setting_name(item) == step), None)
             if found is None:
                 break
             hint = typing.get_type_hints(owner)[found.name]

@@ -23,6 +23,7 @@ class Dataflow(Protocol):
         state_name: its name with a fingerprint of its definition: a state under another name is
             not its own.
         sinks: the names of those that get its results.
+        needs_rows: patterns of the tables whose rows it has to see before it begins.
     """
 
     @property
@@ -33,6 +34,9 @@ class Dataflow(Protocol):
 
     @property
     def sinks(self) -> tuple[str, ...]: ...
+
+    @property
+    def needs_rows(self) -> tuple[str, ...]: ...
 
     def process(self, events: Sequence[CdcEvent]) -> list[Result]:
         """Take events in, in the order of the stream; those of other tables are left out.

@@ -19,6 +19,4 @@ def at_place(place: str, *, remedy: str = "") -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(
-            f"{place}: {error.message}", remedy=error.remedy or remedy
-        ) from error
+        raise ConfigError(f"{place}: {error.message}", remedy=error.remedy or remedy) from error

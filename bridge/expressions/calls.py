@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from bridge.core.errors import ConfigError
@@ -41,9 +42,7 @@ def read_call(text: str) -> AggregateCall:
     if text[closing + 1 :].strip():
         raise _no_call(text, closing + 1)
     edges = [opening.end() - 1, *commas, closing]
-    arguments = [
-        text[before + 1 : after].strip() for before, after in zip(edges, edges[1:], strict=False)
-    ]
+    arguments = [text[before + 1 : after].strip() for before, after in pairwise(edges)]
     if arguments == [""] or (name == "count" and arguments == ["*"]):
         arguments = []
     for argument, start in zip(arguments, edges, strict=False):
@@ -63,7 +62,8 @@ def _no_call(text: str, at: int) -> ConfigError:
 
 def _marks(text: str, start: int) -> tuple[list[int], int]:
     """Return where the commas between the arguments are, and the parenthesis that closes them."""
-    depth, commas = 1, []
+    depth = 1
+    commas: list[int] = []
     for at, mark in _outside_quotes(text, start):
         if mark in "([":
             depth += 1

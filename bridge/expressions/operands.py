@@ -7,7 +7,7 @@ from bridge.core.relation import Relation
 from bridge.expressions import Expression
 from bridge.expressions.compiler import Evaluate, compile_typed
 from bridge.expressions.conversion import texts_of
-from bridge.expressions.types import INTERVAL, TIMESTAMPTZ, SqlType
+from bridge.expressions.types import FLOAT8, INTERVAL, TIMESTAMPTZ, SqlType
 
 
 class Moment(Expression):
@@ -49,3 +49,11 @@ class Operand(Expression):
             return None if value is None else output(value)
 
         return written
+
+
+class Double(Operand):
+    """A number as a double; of other types there is none."""
+
+    __slots__ = ()
+
+    _expected = FLOAT8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from decimal import Decimal
+from math import isnan
 from typing import Any, Final, NamedTuple, TypeAlias
 
 Key: TypeAlias = Hashable
@@ -43,7 +44,7 @@ def normal_key(key: Key) -> Key:
         parts = tuple(map(normal_key, key))
         return key if all(map(_same, parts, key)) else parts
     if isinstance(key, float):
-        return _NAN if key != key else key + 0.0
+        return _NAN if isnan(key) else key + 0.0  # `key != key` misses the NaN of expressions
     if isinstance(key, Decimal):
         return _DECIMAL_NAN if key.is_nan() else key
     return key

@@ -1,4 +1,4 @@
-"""The four types of windows as they are defined. Names and rules are those of Apache Flink.
+"""The types of windows as they are defined. Names and rules are those of Apache Flink.
 
 https://nightlies.apache.org/flink/flink-docs-stable/docs/dev/datastream/operators/windows/
 """
@@ -154,9 +154,13 @@ class WindowType:
                         remedy="It has to be a whole number of events, 1 or more.",
                     )
 
+    @dataclass(frozen=True)
+    class Global:
+        """One window for each key, which never ends: every event gives its next result."""
+
 
 AlignedWindow: TypeAlias = WindowType.Tumbling | WindowType.Sliding
-Window: TypeAlias = AlignedWindow | WindowType.Session | WindowType.Count
+Window: TypeAlias = AlignedWindow | WindowType.Session | WindowType.Count | WindowType.Global
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -1,0 +1,211 @@
+"""Aggregates in windows, as a dataflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.core.events import CdcEvent, Operation
+from bridge.dataflow.aggregates import Aggregates
+from bridge.dataflow.inputs import Input, sequence_of
+from bridge.dataflow.results import key_json, row_id_of, to_json
+from bridge.processing.aggregates import Unaggregatable
+from bridge.processing.events import StreamEvent
+from bridge.processing.processor import StreamProcessor
+from bridge.processing.state.results import Result
+from bridge.processing.watermark import BEGINNING, END
+from bridge.processing.windows import WindowResult
+
+CLOCK_SLACK_US: Final = 1_000_000
+"""How far the server's clock may be ahead of commits that are not in the stream yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRules:
+    """What a dataflow over windows has to know of its definition.
+
+    Attributes:
+        name: of the processor.
+        state_name: under which it keeps its state.
+        sinks: names of those that get its results.
+        changelog: whether rows are taken back.
+        commits_tell_time: whether the commit time of every event says how far time has come.
+        lag: how far behind the server's clock events may be, in microseconds.
+        ends: whether windows end at a time.
+    """
+
+    name: str
+    state_name: str
+    sinks: tuple[str, ...]
+    changelog: bool
+    commits_tell_time: bool
+    lag: int
+    ends: bool
+
+
+class WindowDataflow:
+    """Reads changes, aggregates them in windows, and writes results.
+
+    Late events are counted and left out.
+
+    Args:
+        rules: of the definition.
+        source: reads the changes; its values are those of ``aggregates``.
+        aggregates: what is computed.
+        processor: which computes it.
+    """
+
+    needs_rows: tuple[str, ...] = ()
+
+    def __init__(
+        self, rules: WindowRules, source: Input, aggregates: Aggregates, processor: StreamProcessor
+    ) -> None:
+        self.name = rules.name
+        self.state_name = rules.state_name
+        self.sinks = rules.sinks
+        self._rules = rules
+        self._input = source
+        self._aggregates = aggregates
+        self._processor = processor
+        self._rejected: list[tuple[CdcEvent, str]] = []
+        self._rejected_count = 0
+        self._batch: list[StreamEvent] = []
+        self._moves_time = True
+        # Commit times that events told of: the highest, and how far the processor knows.
+        self._heard = self._passed = BEGINNING
+
+    def process(self, events: Sequence[CdcEvent]) -> list[Result]:
+        """Take events in, as ``Dataflow`` says."""
+        results: list[Result] = []
+        before = len(self._rejected)
+        for event in events:
+            changes = self._input.read(event, sequence_of(event), self._rejected)
+            if changes:
+                self._add(event, changes, results)
+            elif event.operation is Operation.TRUNCATE:
+                self._truncate(event, results)
+            elif self._rules.commits_tell_time and event.operation is not Operation.READ:
+                self._heard = max(self._heard, event.timestamp)
+        self._flush(results)
+        self._pass_time(results)
+        self._processor.take_late()
+        self._rejected_count += len(self._rejected) - before
+        return results
+
+    def _add(self, event: CdcEvent, changes: list[StreamEvent], results: list[Result]) -> None:
+        """Put what was read of an event into the batch; whatever has to come first is told."""
+        moves_time = self._input.moves_time(event, changes[-1])
+        if moves_time is not self._moves_time or self._heard > self._passed:
+            self._flush(results)
+            self._pass_time(results)
+        self._moves_time = moves_time
+        self._batch += changes
+        if moves_time and self._rules.commits_tell_time:
+            self._heard = self._passed = max(self._heard, event.timestamp)
+        if self._rules.changelog:
+            self._retract_and_add(event, results)
+        elif not self._rules.ends:
+            self._flush(results, event.timestamp)
+
+    def _flush(self, results: list[Result], timestamp: int = 0) -> None:
+        """Give the batch to the processor.
+
+        Args:
+            results: gets the results.
+            timestamp: theirs, where windows do not end at a time.
+        """
+        if self._batch:
+            told = self._processor.process_batch(self._batch, moves_time=self._moves_time)
+            self._batch = []
+            self._write(told, results, timestamp)
+
+    def _retract_and_add(self, event: CdcEvent, results: list[Result]) -> None:
+        """Give the changes of one event to the processor, each alone, because one can fail."""
+        changes, self._batch = self._batch, []
+        for change in changes:
+            try:
+                told = self._processor.process_batch((change,), moves_time=self._moves_time)
+            except Unaggregatable as error:
+                self._rejected.append((event, error.message))
+            else:
+                self._write(told, results, event.timestamp)
+
+    def _pass_time(self, results: list[Result]) -> None:
+        """Let the time pass that commits have told of."""
+        if self._heard > self._passed:
+            self._passed = self._heard
+            self._write(self._processor.advance(self._heard - self._rules.lag), results, 0)
+
+    def _truncate(self, event: CdcEvent, results: list[Result]) -> None:
+        if self._rules.changelog and self._input.selects(event.relation):
+            self._flush(results)
+            self._write(self._processor.clear(), results, event.timestamp)
+
+    def advance(self, now: int) -> list[Result]:
+        """Let time pass, as ``Dataflow`` says."""
+        results: list[Result] = []
+        self._input.clock = max(self._input.clock, now)
+        passed = now - self._rules.lag - CLOCK_SLACK_US
+        self._write(self._processor.advance(passed), results, 0)
+        return results
+
+    def _write(self, told: list[WindowResult], results: list[Result], timestamp: int) -> None:
+        for result in told:
+            results.append(self._result(result, timestamp))
+
+    def _result(self, result: WindowResult, timestamp: int) -> Result:
+        key: tuple[Any, ...] = result.key  # type: ignore[assignment]
+        values = None if result.values is None else self._aggregates.show(result.values)
+        endless = (result.start, result.end) == (BEGINNING, END)
+        start, end = ("null", "null") if endless else (str(result.start), str(result.end))
+        members = (
+            f'"processor":{to_json(self.name)},"key":{key_json(self._input.aliases, key)},'
+            f'"window":{{"start":{start},"end":{end}}},"values":{to_json(values)},'
+            f'"final":{to_json(result.final)},"revision":{result.revision}'
+        )
+        return Result(
+            id=result.id,
+            type="window_result",
+            processor=self.name,
+            timestamp=result.end if self._rules.ends else timestamp,
+            row_id=row_id_of(key),
+            members=members,
+            sinks=self.sinks,
+        )
+
+    def take_rejected(self) -> list[tuple[CdcEvent, str]]:
+        """Return the events without a value, as ``Dataflow`` says."""
+        rejected, self._rejected = self._rejected, []
+        return rejected
+
+    def snapshot(self) -> Any:
+        """Return the state, as ``Dataflow`` says."""
+        return {
+            "processor": self._processor.snapshot(),
+            "aggregates": self._aggregates.dump(),
+            "clock": self._input.clock,
+            "heard": self._heard,
+            "rejected": self._rejected_count,
+        }
+
+    def restore(self, state: Any) -> None:
+        """Go on from a state, as ``Dataflow`` says."""
+        self._processor.restore(state["processor"])
+        self._aggregates.load(state["aggregates"])
+        self._input.clock = state["clock"]
+        self._heard = self._passed = state["heard"]
+        self._rejected_count = state["rejected"]
+
+    def stats(self) -> Mapping[str, int]:
+        """Return figures, as ``Dataflow`` says."""
+        stats = self._processor.get_stats()
+        return {
+            "events": stats.events,
+            "late": stats.late,
+            "rejected": self._rejected_count,
+            "results": stats.results,
+            "open_windows": stats.open_windows,
+            "keys": stats.keys,
+            "watermark": stats.watermark,
+        }
