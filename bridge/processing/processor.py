@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from bridge.core.errors import BridgeError, ConfigError
 from bridge.processing.events import StreamEvent
@@ -13,9 +13,11 @@ from bridge.processing.watermark import BEGINNING, BoundedOutOfOrderness
 from bridge.processing.windows.aligned import AlignedWindows
 from bridge.processing.windows.contents import Contents
 from bridge.processing.windows.counted import CountWindows
-from bridge.processing.windows.definitions import Window, WindowType
+from bridge.processing.windows.definitions import AlignedWindow, Window, WindowType
 from bridge.processing.windows.result import WindowResult
 from bridge.processing.windows.sessions import SessionWindows
+from bridge.processing.windows.slices import SlicedWindows
+from bridge.processing.windows.unbounded import GlobalWindows
 
 if TYPE_CHECKING:
     from bridge.processing.aggregates.function import AggregationFunction
@@ -67,19 +69,26 @@ class StreamProcessor:
         self._name = name
         self._by_clock = time == "processing"
         self._watermark = BoundedOutOfOrderness(out_of_orderness)
-        self._windows: AlignedWindows | SessionWindows | CountWindows
+        self._windows: (
+            AlignedWindows | SlicedWindows | SessionWindows | CountWindows | GlobalWindows
+        )
         if isinstance(window, WindowType.Count):
             self._windows = CountWindows(window, contents, updates=updates)
+        elif isinstance(window, WindowType.Global):
+            _check_updates(name, emit)
+            self._windows = GlobalWindows(contents)
         elif isinstance(window, WindowType.Session):
             _check_merging(name, aggregates)
             self._windows = SessionWindows(
                 window, contents, updates=updates, allowed_lateness=lateness
             )
+        elif not updates and _overlaps(window) and all(f.merges for f in aggregates.values()):
+            self._windows = SlicedWindows(window, contents, allowed_lateness=lateness)
         else:
             self._windows = AlignedWindows(
                 window, contents, updates=updates, allowed_lateness=lateness
             )
-        if self._by_clock or isinstance(window, WindowType.Count):
+        if self._by_clock or isinstance(window, WindowType.Count | WindowType.Global):
             for setting, length in (
                 ("allowed_lateness", lateness),
                 ("out_of_orderness", self._watermark.bound),
@@ -87,7 +96,8 @@ class StreamProcessor:
                 if length:
                     raise ConfigError(
                         f"Processor {name!r} has {setting}, but none of its events can be late.",
-                        remedy=f"Leave {setting} out with count windows and with processing time.",
+                        remedy=f"Leave {setting} out with processing time and with count and "
+                        "global windows.",
                     )
         self._late: list[StreamEvent] = []
         self._event_count = self._late_count = self._result_count = 0
@@ -101,8 +111,15 @@ class StreamProcessor:
         """
         return self.process_batch((event,))
 
-    def process_batch(self, events: Iterable[StreamEvent]) -> list[WindowResult]:
+    def process_batch(
+        self, events: Iterable[StreamEvent], *, moves_time: bool = True
+    ) -> list[WindowResult]:
         """Take events in and return what they give, as if each came alone.
+
+        Args:
+            events: in the order of their arrival.
+            moves_time: whether they say how far time has come. Those that come in no order of
+                time, such as the rows of a table, do not: then none makes another one late.
 
         Raises:
             Unaggregatable: an aggregate cannot take the value of one of them.
@@ -118,7 +135,8 @@ class StreamProcessor:
             if not add(event, watermark, results):
                 self._late.append(event)
                 self._late_count += 1
-            watermark = observe(event.timestamp)
+            if moves_time:
+                watermark = observe(event.timestamp)
             if watermark >= windows.due:
                 windows.advance(watermark, results)
         self._event_count += count
@@ -145,6 +163,19 @@ class StreamProcessor:
         reached = self._watermark.advance(watermark)
         if reached >= self._windows.due:
             self._windows.advance(reached, results)
+        self._result_count += len(results)
+        return results
+
+    def clear(self) -> list[WindowResult]:
+        """Take everything out of the windows that are kept, and return what they tell at once.
+
+        Raises:
+            BridgeError: windows of this type cannot be emptied.
+        """
+        if isinstance(self._windows, SessionWindows | CountWindows):
+            raise BridgeError(f"The windows of processor {self._name!r} cannot be emptied.")
+        results: list[WindowResult] = []
+        self._windows.clear(results)
         self._result_count += len(results)
         return results
 
@@ -186,11 +217,23 @@ class StreamProcessor:
         self._windows.load(state["windows"])
 
 
+def _overlaps(window: AlignedWindow) -> TypeGuard[WindowType.Sliding]:
+    return isinstance(window, WindowType.Sliding) and window.slide < window.size
+
+
 def _check_choice(name: str, setting: str, choice: str, choices: tuple[str, ...]) -> None:
     if choice not in choices:
         raise ConfigError(
             f"{setting} of processor {name!r} is {choice!r}.",
             remedy=f"It has to be {' or '.join(choices)}.",
+        )
+
+
+def _check_updates(name: str, emit: str) -> None:
+    if emit != "updates":
+        raise ConfigError(
+            f"Processor {name!r} has a global window, which never ends, and emit is {emit!r}.",
+            remedy="Set emit to updates.",
         )
 
 
