@@ -261,10 +261,10 @@ class SinkWorker(Generic[B]):
         given = self._unsettled[-1].last.commit_lsn if self._unsettled else self._horizon
         if held.commit_lsn > max(given, self._horizon):
             raise GapDetected(
-                f"Sink {self.name!r} already holds events up to {held}, beyond the end of the "
-                f"server's WAL at {format_lsn(self._horizon)}.",
-                remedy="The server was restored to an earlier state, and the bridge has no "
-                "checkpoint to tell how far: give the sink a new target.",
+                f"Sink {self.name!r} already holds events up to {held}, beyond "
+                f"{format_lsn(self._horizon)}, where what it is fed with ends.",
+                remedy="The server, or the store of results, was restored to an earlier state, and "
+                "nothing tells how far: give the sink a new target.",
             )
         self._durable = held
 
