@@ -148,6 +148,18 @@ class Database:
         """
         return self._open({})
 
+    def connect_pooled(self) -> Connection:
+        """Open a session that may be a pooler's, in autocommit mode. The caller closes it.
+
+        Nothing is set on it: poolers refuse settings, or give them to others. So values have the
+        form that the server prefers, and limits of the role hold.
+
+        Raises:
+            EnvironmentProblem: as for ``connect``.
+            Transient: the server is away for now.
+        """
+        return self._reach({"options": self._options} if self._options else {})
+
     def connect_replication(self, **settings: str) -> Connection:
         """Open a session for replication commands, in autocommit mode. The caller closes it.
 
@@ -185,6 +197,19 @@ class Database:
     def _open(self, settings: dict[str, str], **parameters: str) -> Connection:
         wanted = {**_PINNED, **_WHOLE_ROWS, **_QUICK, **dict.fromkeys(_UNLIMITED, "0"), **settings}
         pins = " ".join(f"-c {name}={_escaped(value)}" for name, value in wanted.items())
+        options = f"{self._options} {pins}".strip()
+        connection = self._reach({"options": options, **parameters})
+        self._server_version = connection.info.server_version
+        try:
+            for name, since in _UNLIMITED_SINCE.items():
+                if self._server_version >= since:
+                    _simple_query(connection, f"SET {name} = 0")
+        except psycopg.Error as error:
+            connection.close()
+            raise self._explain(error) from error
+        return connection
+
+    def _reach(self, parameters: dict[str, str]) -> Connection:
         try:
             connection = psycopg.connect(
                 make_conninfo(
@@ -193,7 +218,6 @@ class Database:
                         "fallback_application_name": self._application_name,
                         **self._given,
                         "client_encoding": "UTF8",
-                        "options": f"{self._options} {pins}".strip(),
                         **parameters,
                     }
                 ),
@@ -201,14 +225,6 @@ class Database:
                 prepare_threshold=None,
             )
         except psycopg.Error as error:
-            raise self._explain(error) from error
-        self._server_version = connection.info.server_version
-        try:
-            for name, since in _UNLIMITED_SINCE.items():
-                if self._server_version >= since:
-                    _simple_query(connection, f"SET {name} = 0")
-        except psycopg.Error as error:
-            connection.close()
             raise self._explain(error) from error
         self._reached = True
         return connection

@@ -114,7 +114,7 @@ class SqliteStateStore:
         """See ``StateStore``."""
         with self._file.reading() as connection:
             rows = self._run(connection, "results", sink=sink, after=after, limit=limit).fetchall()
-        return [(number, row_result(row)) for number, *row in rows]
+        return [(row[0], row_result(row[1:])) for row in rows]
 
     def delivered(self, sink: str, sequence: int) -> None:
         """See ``StateStore``."""

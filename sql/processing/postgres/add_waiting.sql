@@ -1,0 +1,2 @@
+COPY {schema}.processing_waiting (store, sink, sequence)
+FROM STDIN (FORMAT binary)

@@ -1,0 +1,3 @@
+SELECT position, sequence
+FROM {schema}.processing_store
+WHERE id = %(store)s

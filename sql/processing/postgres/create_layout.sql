@@ -1,0 +1,1 @@
+CREATE TABLE {schema}.processing_layout (version integer PRIMARY KEY)

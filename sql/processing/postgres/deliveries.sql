@@ -1,0 +1,3 @@
+SELECT sink, sequence
+FROM {schema}.processing_delivered
+WHERE store = %(store)s

@@ -1,0 +1,4 @@
+SELECT writer, sequence
+FROM {schema}.processing_store
+WHERE id = %(store)s
+FOR UPDATE

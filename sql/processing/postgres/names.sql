@@ -1,0 +1,3 @@
+SELECT DISTINCT name
+FROM {schema}.processing_state
+WHERE store = %(store)s

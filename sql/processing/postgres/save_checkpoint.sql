@@ -1,0 +1,3 @@
+UPDATE {schema}.processing_store
+SET position = %(position)s, sequence = %(sequence)s
+WHERE id = %(store)s

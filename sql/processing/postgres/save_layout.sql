@@ -1,0 +1,2 @@
+INSERT INTO {schema}.processing_layout (version)
+VALUES (%(version)s)

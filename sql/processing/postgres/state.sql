@@ -1,0 +1,4 @@
+SELECT data
+FROM {schema}.processing_state
+WHERE store = %(store)s AND name = %(name)s
+ORDER BY part
