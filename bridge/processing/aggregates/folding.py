@@ -71,7 +71,7 @@ class Fold(AggregationFunction):
             raise Unaggregatable(
                 "A fold without merge cannot join two states.", remedy="Define it with merge."
             )
-        return self._merge(a, b)
+        return self._merge(a, copied(b))
 
     def result(self, state: Any) -> Any:
         return copied(state if self._result is None else self._result(state))

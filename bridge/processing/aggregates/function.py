@@ -23,8 +23,8 @@ class AggregationFunction(ABC):
     """Makes one value of many, a value at a time; it holds the definition, and no values.
 
     The values live in a state, which belongs to the caller. ``add``, ``retract`` and ``merge``
-    may change the state they are given, and return the one to go on with. The result depends on
-    the values that are present, and not on how they came to be.
+    may change the first state they are given, and return the one to go on with. The result depends
+    on the values that are present, and not on how they came to be.
 
     Attributes:
         retracts: whether ``retract`` is possible.
@@ -76,7 +76,7 @@ class AggregationFunction(ABC):
 
     @abstractmethod
     def merge(self, a: Any, b: Any) -> Any:
-        """Return the state of the values of both; neither of them is to be used afterwards.
+        """Return the state of the values of both; ``b`` stays as it is.
 
         Raises:
             Unaggregatable: their values do not go together, or the function cannot merge.

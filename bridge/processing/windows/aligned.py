@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Any
 
 from bridge.processing.events import Key, StreamEvent, normal_key
@@ -76,7 +77,7 @@ class AlignedWindows:
                 window = span.windows.get(key)
                 if window is None:
                     window = span.windows[key] = self._contents.begin(key, start, span.end)
-            self._contents.take(window, event)
+            self._contents.take(window.states, event)
             if self._updates or span.closed:
                 results.append(self._contents.tell(window, final=span.closed))
         return taken or not late
@@ -96,6 +97,18 @@ class AlignedWindows:
                     continue
             del self._spans[start]
         self.due = times[0][0] if times else END
+
+    def clear(self, results: list[WindowResult]) -> None:
+        """Take everything out of the windows, and append that those told at once are empty.
+
+        These are all of them with ``updates``, and else those that have ended. The earliest come
+        first, then by arrival of the key.
+        """
+        for _, span in sorted(self._spans.items(), key=itemgetter(0)):
+            for window in span.windows.values():
+                window.states = self._contents.create()
+                if self._updates or span.closed:
+                    results.append(self._contents.tell(window, final=span.closed))
 
     def _look_at(self, start: int, span: _Span) -> None:
         heappush(self._times, (span.end + self._lateness if span.closed else span.end, start))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.errors import ConfigError
+from bridge.processing.aggregates.errors import Unaggregatable
 from bridge.processing.events import Key, StreamEvent, normal_key
 from bridge.processing.windows.result import WindowResult
 
@@ -51,38 +52,61 @@ class Contents:
                 f"Processor {processor!r} has no aggregates.", remedy="Give at least one."
             )
         self._processor = processor
-        self._names = tuple(aggregates)
+        self._named = tuple(aggregates.items())
         self._functions = tuple(aggregates.values())
         self._adds = tuple(enumerate(function.add for function in self._functions))
         self._retracts = tuple(enumerate(function.retract for function in self._functions))
 
+    def create(self) -> list[Any]:
+        """Return the states of no values."""
+        return [function.create() for function in self._functions]
+
     def begin(self, key: Key, start: int, end: int) -> OpenWindow:
         """Return an empty window."""
-        states = [function.create() for function in self._functions]
-        return OpenWindow(key, start, end, states, 0)
+        return OpenWindow(key, start, end, self.create(), 0)
 
-    def take(self, window: OpenWindow, event: StreamEvent) -> None:
-        """Add the event's value to the window, or take it back out if its weight is negative."""
-        states, at = window.states, (event.timestamp, event.sequence)
-        for position, change in self._adds if event.weight > 0 else self._retracts:
-            states[position] = change(states[position], event.value, at)
+    def take(self, states: list[Any], event: StreamEvent) -> None:
+        """Add the event's value, or take it back out if its weight is negative.
+
+        Raises:
+            Unaggregatable: an aggregate cannot take it, or not back. Then nothing was taken back,
+                but those before it may have taken the value in.
+        """
+        value, at = event.value, (event.timestamp, event.sequence)
+        if event.weight > 0:
+            for position, add in self._adds:
+                states[position] = add(states[position], value, at)
+            return
+        for position, retract in self._retracts:
+            try:
+                states[position] = retract(states[position], value, at)
+            except Unaggregatable:
+                for done, add in self._adds[:position]:
+                    states[done] = add(states[done], value, at)
+                raise
+
+    def merged(self, parts: Sequence[list[Any]]) -> list[Any]:
+        """Return the states of the values of all parts, which stay as they are."""
+        if len(parts) == 1:
+            return parts[0]
+        states = self.create()
+        for part in parts:
+            self._merge(states, part)
+        return states
 
     def absorb(self, window: OpenWindow, other: OpenWindow) -> None:
-        """Add what ``other`` holds, which nobody uses after it."""
-        window.states = [
-            function.merge(mine, others)
-            for function, mine, others in zip(
-                self._functions, window.states, other.states, strict=True
-            )
-        ]
+        """Add what ``other`` holds."""
+        self._merge(window.states, other.states)
+
+    def _merge(self, states: list[Any], others: list[Any]) -> None:
+        for position, function in enumerate(self._functions):
+            states[position] = function.merge(states[position], others[position])
 
     def tell(self, window: OpenWindow, *, final: bool) -> WindowResult:
         """Return what the window holds as its next result."""
         values = {
             name: function.result(state)
-            for name, function, state in zip(
-                self._names, self._functions, window.states, strict=True
-            )
+            for (name, function), state in zip(self._named, window.states, strict=True)
         }
         return self._next(window, values, final)
 
@@ -99,21 +123,24 @@ class Contents:
             self._processor, window.key, window.start, window.end, values, final, revision
         )
 
+    def dump_states(self, states: list[Any]) -> list[Any]:
+        """Return a copy of states as plain data."""
+        return [
+            function.dump(state) for function, state in zip(self._functions, states, strict=True)
+        ]
+
+    def load_states(self, plain: list[Any]) -> list[Any]:
+        """Return the states that :meth:`dump_states` copied."""
+        return [
+            function.load(state) for function, state in zip(self._functions, plain, strict=True)
+        ]
+
     def dump(self, window: OpenWindow) -> list[Any]:
         """Return key, start, end, revision and the states of the window as plain data."""
-        states = [
-            function.dump(state)
-            for function, state in zip(self._functions, window.states, strict=True)
-        ]
+        states = self.dump_states(window.states)
         return [window.key, window.start, window.end, window.revision, states]
 
     def load(self, plain: list[Any]) -> OpenWindow:
         """Return the window that :meth:`dump` made this of."""
         key, start, end, revision, states = plain
-        return OpenWindow(
-            normal_key(key),
-            start,
-            end,
-            [function.load(state) for function, state in zip(self._functions, states, strict=True)],
-            revision,
-        )
+        return OpenWindow(normal_key(key), start, end, self.load_states(states), revision)

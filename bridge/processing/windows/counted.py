@@ -62,7 +62,7 @@ class CountWindows:
             window = windows.get(start)
             if window is None:
                 window = windows[start] = self._contents.begin(normal_key(event.key), start, end)
-            self._contents.take(window, event)
+            self._contents.take(window.states, event)
             full = end == number + 1
             if full:
                 del windows[start]

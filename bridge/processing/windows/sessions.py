@@ -117,7 +117,7 @@ class SessionWindows:
         was_closed, session.closed = session.closed, session.window.end < watermark
         if session.look == END or (was_closed and not session.closed):
             self._look_at(session)
-        self._contents.take(session.window, event)
+        self._contents.take(session.window.states, event)
         if self._updates or session.closed:
             results.append(self._contents.tell(session.window, final=session.closed))
         return True

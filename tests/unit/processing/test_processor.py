@@ -344,6 +344,27 @@ class TestRetraction:
 
         assert told(processor.advance(10)) == [(0, 10, 0, "final 0")]
 
+    @pytest.mark.parametrize("window", [WindowType.Tumbling(10), WindowType.Sliding(10, 5)])
+    def test_what_cannot_be_taken_back_by_all_aggregates_is_taken_back_by_none(
+        self, window: Any
+    ) -> None:
+        processor = StreamProcessor(window, {"n": COUNT, "last": AggregationFunction.Last()})
+        processor.process_batch([event(1, 5), event(2, 6)])
+
+        with pytest.raises(Unaggregatable, match="last"):
+            processor.process_event(event(1, 5, weight=-1))
+
+        assert processor.advance(10)[-1].values == {"n": 2, "last": 6}
+
+    def test_windows_that_are_emptied_are_told_as_empty(self) -> None:
+        processor = StreamProcessor(
+            WindowType.Tumbling(10), COUNT, allowed_lateness=5, out_of_orderness=3
+        )
+        processor.process_batch([event(8), event(14)])
+
+        assert told(processor.clear()) == [(0, 10, 0, "final 1")]
+        assert told(processor.advance(99)) == [(10, 20, 0, "final 0")]
+
     def test_a_retraction_does_not_shorten_a_session(self) -> None:
         processor = StreamProcessor(WindowType.Session(10), COUNT)
         processor.process_batch([event(1), event(9), event(9, weight=-1)])

@@ -328,7 +328,9 @@ class Run:
 
     def merge(self, step: Step) -> None:
         other = 1 - step.part
+        before = repr(self.function.dump(self.states[other]))
         self.states[step.part] = self.function.merge(self.states[step.part], self.states[other])
+        assert repr(self.function.dump(self.states[other])) == before
         self.states[other] = self.function.create()
         self.present[step.part] += self.present[other]
         self.present[other] = []
