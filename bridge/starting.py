@@ -22,6 +22,8 @@ from bridge.core.continuity import (
 from bridge.core.errors import EnvironmentProblem, GapDetected, SlotBusy
 from bridge.core.events import Source
 from bridge.core.lsn import Lsn, format_lsn
+from bridge.dataflow import changelog_tables
+from bridge.postgres.changelog_tables import check_changelog_tables
 from bridge.postgres.connection import Database
 from bridge.postgres.publications import Publications
 from bridge.postgres.slots import CreatedSlot, ReplicationSlot, ReplicationSlotManager
@@ -173,6 +175,8 @@ class Starter:
         plan = publications.ensure(source.publication, source.tables)
         for note in plan.notes:
             log.warning("publication_note", publication=source.publication, note=note)
+        tables = changelog_tables(self._config.processors)
+        check_changelog_tables(self._sql, source.publication, tables)
 
     @contextmanager
     def _first(self, server: Server, gap_from: Lsn | None) -> Iterator[StartPoint]:

@@ -24,8 +24,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _validate(args: Namespace) -> int:
     from bridge.commands.settings import config_path, load_settings
+    from bridge.dataflow import make_dataflows
 
     config = load_settings(args)
+    make_dataflows(config.processors)
     where = config_path(args)
     if args.json:
         print_json({"valid": True, "file": None if where is None else str(where)})

@@ -27,6 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def _doctor(args: Namespace) -> int:
     from bridge.commands.settings import load_settings
+    from bridge.dataflow import changelog_tables, make_dataflows
     from bridge.postgres.connection import Database
     from bridge.postgres.preflight import Expected, Status, run_checks
     from bridge.selecting import make_selection
@@ -34,6 +35,7 @@ def _doctor(args: Namespace) -> int:
     config = load_settings(args)
     for sink in config.sinks:
         make_selection(sink)  # its filter may name a function that is not there
+    make_dataflows(config.processors)  # one may not be right, though its expressions can be read
     source = config.source
     findings = run_checks(
         Database(source.dsn),
@@ -43,6 +45,7 @@ def _doctor(args: Namespace) -> int:
             tables=source.tables,
             snapshot=source.snapshot != "never",
             failover=source.failover,
+            changelog_tables=changelog_tables(config.processors),
         ),
         sql=Database(source.sql_dsn) if source.sql_dsn else None,
     )

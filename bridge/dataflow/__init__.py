@@ -11,7 +11,7 @@ from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.dataflow.dataflow import Dataflow
 
-__all__ = ["Dataflow", "make_dataflows"]
+__all__ = ["Dataflow", "changelog_tables", "make_dataflows"]
 
 
 def make_dataflows(configs: Sequence[ProcessorConfig]) -> list[Dataflow]:
@@ -32,6 +32,25 @@ def make_dataflows(configs: Sequence[ProcessorConfig]) -> list[Dataflow]:
             )
         dataflows.append(dataflow)
     return dataflows
+
+
+def changelog_tables(configs: Sequence[ProcessorConfig]) -> tuple[str, ...]:
+    """Return the tables of which processors have to get whole old rows, each once.
+
+    Raises:
+        ConfigError: a processor in Python cannot be found.
+    """
+    tables: list[str] = []
+    for index, config in enumerate(configs):
+        if config.python is not None:
+            from bridge.dataflow.python import find_processor
+
+            found = find_processor(config, f"processors[{index}]")
+            if found.mode == "changelog":
+                tables += found.tables
+        elif config.mode == "changelog" and config.from_ is not None:
+            tables += config.from_.tables
+    return tuple(dict.fromkeys(tables))
 
 
 def _make(config: ProcessorConfig, place: str) -> Dataflow:

@@ -1,11 +1,9 @@
-"""What changelog mode asks for: of expressions, and of the tables on the server."""
+"""What changelog mode asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.core.relation import Relation
 from bridge.expressions import Expression
@@ -37,15 +35,3 @@ def full_identity(relation: Relation) -> str:
 
 def _quoted(name: str | None) -> str:
     return '"' + (name or "").replace('"', '""') + '"'
-
-
-def changelog_tables(processors: Sequence[ProcessorConfig]) -> tuple[str, ...]:
-    """Return the tables that processors in changelog mode read, each once."""
-    return tuple(
-        dict.fromkeys(
-            table
-            for processor in processors
-            if processor.mode == "changelog" and processor.from_ is not None
-            for table in processor.from_.tables
-        )
-    )

@@ -151,6 +151,17 @@ def load_processor(config: ProcessorConfig, place: str) -> WindowDataflow:
     Raises:
         ConfigError: with the place, if there is no such function, or its definition is wrong.
     """
+    found = find_processor(config, place)
+    with at_place(f"{place}.python ({config.python})"):
+        return make_dataflow(found, config.to)
+
+
+def find_processor(config: ProcessorConfig, place: str) -> PythonProcessor:
+    """Return the definition that ``python`` names.
+
+    Raises:
+        ConfigError: with the place, if there is none.
+    """
     assert config.python is not None
     with at_place(f"{place}.python"):
         found: Any = load_function(config.python, role="processor")
@@ -158,8 +169,7 @@ def load_processor(config: ProcessorConfig, place: str) -> WindowDataflow:
             raise ConfigError(
                 f"{config.python} has no @processor.", remedy="Import it from bridge."
             )
-    with at_place(f"{place}.python ({config.python})"):
-        return make_dataflow(found, config.to)
+        return found
 
 
 def make_dataflow(definition: PythonProcessor, sinks: tuple[str, ...]) -> WindowDataflow:

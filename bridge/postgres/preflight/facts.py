@@ -61,6 +61,7 @@ class Expected:
         tables: patterns of tables; None to take the publication as it is.
         snapshot: whether rows that exist already are read first.
         failover: whether the slot is to follow a failover.
+        changelog_tables: names of the tables that processors read in changelog mode.
     """
 
     slot: str
@@ -68,6 +69,7 @@ class Expected:
     tables: tuple[str, ...] | None = None
     snapshot: bool = True
     failover: bool = False
+    changelog_tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

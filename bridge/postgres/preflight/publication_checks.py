@@ -68,7 +68,13 @@ def check_publication(
             "Add tables to it, or list them in source.tables.",
         )
         return
-    yield from check_tables(session, facts, tables, snapshot=expected.snapshot and slot is None)
+    yield from check_tables(
+        session,
+        facts,
+        tables,
+        snapshot=expected.snapshot and slot is None,
+        changelog=expected.changelog_tables,
+    )
 
 
 def _check_plan(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bridge.core.relation import ReplicaIdentity
 from bridge.postgres.catalog import PublishedTable
+from bridge.postgres.changelog_tables import full_identity, without_old_rows
 from bridge.postgres.connection import Connection
 from bridge.postgres.preflight.facts import Facts
 from bridge.postgres.preflight.finding import Finding, failed, passed, some
@@ -39,7 +40,12 @@ class _Table:
 
 
 def check_tables(
-    session: Connection, facts: Facts, published: Sequence[PublishedTable], *, snapshot: bool
+    session: Connection,
+    facts: Facts,
+    published: Sequence[PublishedTable],
+    *,
+    snapshot: bool,
+    changelog: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """Check the tables of the publication.
 
@@ -48,12 +54,15 @@ def check_tables(
         facts: what is known of the server.
         published: the tables.
         snapshot: whether their rows will be read.
+        changelog: names of those that processors read in changelog mode.
     """
     arguments = {"oids": [table.oid for table in published]}
     rows = session.execute(load("preflight/tables.sql"), arguments).fetchall()
     known = {oid: rest for oid, *rest in rows}
     tables = [_Table(table, *known[table.oid]) for table in published if table.oid in known]
     yield passed("publication.content", f"Tables that are published: {len(published)}.")
+    if changelog:
+        yield _old_rows(published, changelog)
     yield from _partly_published(tables)
     yield from _large_values(tables)
     yield from _generated_columns(facts, tables)
@@ -75,6 +84,19 @@ def _partly_published(tables: Sequence[_Table]) -> Iterator[Finding]:
             f"Only parts are published: {some(parts)}. An UPDATE that moves a row over the "
             "border of a filter comes as an Insert or a Delete.",
         )
+
+
+def _old_rows(published: Sequence[PublishedTable], changelog: Sequence[str]) -> Finding:
+    name = "publication.changelog"
+    lacking = without_old_rows(published, changelog)
+    if not lacking:
+        return passed(name, "Tables of processors in changelog mode send their old rows.")
+    return failed(
+        name,
+        f"Processors in changelog mode need the old rows of "
+        f"{some([table.qualified_name for table in lacking])}, and the server does not send them.",
+        f"Run: {full_identity(lacking)}",
+    )
 
 
 def _large_values(tables: Sequence[_Table]) -> Iterator[Finding]:
