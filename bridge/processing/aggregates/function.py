@@ -156,10 +156,7 @@ class FieldFunction(AggregationFunction):
             except Unfit as problem:
                 raise self._unfit(item, problem) from None
             except Absent:
-                raise Unaggregatable(
-                    f"{self._label} is to take a value back that was not added to it.",
-                    remedy="Retract the value that was added, exactly as it was.",
-                ) from None
+                raise self._absent() from None
         return state
 
     def merge(self, a: FieldState, b: FieldState) -> FieldState:
@@ -171,6 +168,12 @@ class FieldFunction(AggregationFunction):
 
     def dump(self, state: FieldState) -> Any:
         return state.dump()
+
+    def _absent(self) -> Unaggregatable:
+        return Unaggregatable(
+            f"{self._label} is to take a value back that was not added to it.",
+            remedy="Retract the value that was added, exactly as it was.",
+        )
 
     def _unfit(self, item: Any, problem: Unfit) -> Unaggregatable:
         return Unaggregatable(

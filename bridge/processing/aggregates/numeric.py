@@ -61,22 +61,32 @@ class Avg(_OfTotal):
     def result(self, state: Total) -> Decimal | float | None:
         if not state.count:
             return None
+        if state.has_integers_only:
+            return _quotient(state.integers, 0, state.count)
         special = state.special()
         if state.has_floats:
             return rounded(state.exact() / state.count) if special is None else special
-        return _quotient(state.decimal(), state.count) if special is None else Decimal(special)
+        if special is not None:
+            return Decimal(special)
+        total = state.decimal()
+        scale = -int(total.as_tuple().exponent)
+        return _quotient(int(total.scaleb(scale, _WIDE)), scale, state.count)
 
 
-def _quotient(total: Decimal, count: int) -> Decimal:
-    """Divide as ``div_var`` of the server: round half away from zero at the scale it selects."""
-    total_scale = -int(total.as_tuple().exponent)
-    coefficient = int(total.copy_abs().scaleb(total_scale, _WIDE))
+def _quotient(total: int, total_scale: int, count: int) -> Decimal:
+    """Divide as ``div_var`` of the server: round half away from zero at the scale it selects.
+
+    Args:
+        total: the dividend without its point.
+        total_scale: how many of its digits are behind the point.
+        count: the divisor.
+    """
+    coefficient = abs(total)
     scale = _quotient_scale(coefficient, total_scale, count)
     numerator = coefficient * 10 ** max(0, scale - total_scale)
     denominator = count * 10 ** max(0, total_scale - scale)
     quotient = (2 * numerator + denominator) // (2 * denominator)
-    value = Decimal(quotient).scaleb(-scale, _WIDE)
-    return value.copy_negate() if quotient and total.is_signed() else value
+    return Decimal(quotient if total >= 0 else -quotient).scaleb(-scale, _WIDE)
 
 
 def _quotient_scale(coefficient: int, total_scale: int, count: int) -> int:
@@ -95,6 +105,8 @@ def _quotient_scale(coefficient: int, total_scale: int, count: int) -> int:
 
 def _leading(coefficient: int, scale: int) -> tuple[int, int]:
     """Return the weight of the first digit that is not 0, and this digit."""
+    if not scale and coefficient < 10_000:
+        return 0, coefficient
     if not coefficient:
         return 0, 0
     weight = (Decimal(coefficient).adjusted() - scale) // 4

@@ -18,6 +18,10 @@ _FLOAT: Final = "float"
 _NAN: Final = "NaN"
 _INFINITY: Final = "Infinity"
 _MINUS_INFINITY: Final = "-Infinity"
+_ONLY_INTEGERS: Final = frozenset({_INTEGER})
+
+_ZERO: Final = Decimal(0)
+_NO_FLOATS: Final = (0, 0)
 
 _MAX_SCALE: Final = 16_383
 """Of a numeric; it has at most 131,072 digits before its point."""
@@ -44,11 +48,11 @@ class Total:
     def __init__(self) -> None:
         self.count = 0
         self.integers = 0
-        self.decimals = Decimal(0)
-        self.floats = (0, 0)
+        self.decimals = _ZERO
+        self.floats = _NO_FLOATS
         self.kinds: dict[Kind, int] = {}
         # A decimal and its scale, which is slow to ask for and mostly the same.
-        self._like = Decimal(0)
+        self._like = _ZERO
         self._scale = 0
 
     def add(self, item: Any, at: object) -> None:
@@ -78,8 +82,10 @@ class Total:
 
     def merge(self, other: Total) -> None:
         """Add the numbers of another sum."""
-        self.decimals = _sum(self.decimals, other.decimals)
-        self.floats = _float_sum(self.floats, other.floats)
+        if other.decimals is not _ZERO:
+            self.decimals = _sum(self.decimals, other.decimals)
+        if other.floats is not _NO_FLOATS:
+            self.floats = _float_sum(self.floats, other.floats)
         self.integers += other.integers
         self.count += other.count
         for kind, count in other.kinds.items():
@@ -111,6 +117,11 @@ class Total:
     def has_floats(self) -> bool:
         """Whether there is a float among the numbers: then the sum is one."""
         return _FLOAT in self.kinds
+
+    @property
+    def has_integers_only(self) -> bool:
+        """Whether there is nothing but integers among the numbers."""
+        return self.kinds.keys() <= _ONLY_INTEGERS
 
     @property
     def has_decimals(self) -> bool:

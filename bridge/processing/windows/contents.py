@@ -42,6 +42,9 @@ class Contents:
         processor: its name, for the results.
         aggregates: by name, as results give them.
 
+    Attributes:
+        processor: the same.
+
     Raises:
         ConfigError: there is no aggregate.
     """
@@ -51,11 +54,13 @@ class Contents:
             raise ConfigError(
                 f"Processor {processor!r} has no aggregates.", remedy="Give at least one."
             )
-        self._processor = processor
-        self._named = tuple(aggregates.items())
+        self.processor = processor
         self._functions = tuple(aggregates.values())
         self._adds = tuple(enumerate(function.add for function in self._functions))
         self._retracts = tuple(enumerate(function.retract for function in self._functions))
+        self._results = tuple(
+            enumerate((name, function.result) for name, function in aggregates.items())
+        )
 
     def create(self) -> list[Any]:
         """Return the states of no values."""
@@ -102,13 +107,16 @@ class Contents:
         for position, function in enumerate(self._functions):
             states[position] = function.merge(states[position], others[position])
 
+    def values(self, states: list[Any]) -> dict[str, Any]:
+        """Return what each aggregate gives, by name."""
+        values = {}
+        for position, (name, result) in self._results:
+            values[name] = result(states[position])
+        return values
+
     def tell(self, window: OpenWindow, *, final: bool) -> WindowResult:
         """Return what the window holds as its next result."""
-        values = {
-            name: function.result(state)
-            for (name, function), state in zip(self._named, window.states, strict=True)
-        }
-        return self._next(window, values, final)
+        return self._next(window, self.values(window.states), final)
 
     def take_back(self, window: OpenWindow) -> WindowResult:
         """Return the result that says that there is no such window."""
@@ -120,7 +128,7 @@ class Contents:
         revision = window.revision
         window.revision = revision + 1
         return WindowResult(
-            self._processor, window.key, window.start, window.end, values, final, revision
+            self.processor, window.key, window.start, window.end, values, final, revision
         )
 
     def dump_states(self, states: list[Any]) -> list[Any]:

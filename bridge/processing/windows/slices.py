@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bridge.processing.events import Key, StreamEvent, normal_key
 from bridge.processing.watermark import END
-from bridge.processing.windows.contents import Contents, OpenWindow
+from bridge.processing.windows.contents import Contents
 from bridge.processing.windows.definitions import WindowType
 from bridge.processing.windows.result import WindowResult
 
@@ -194,8 +194,9 @@ class SlicedWindows:
         if self._lateness:
             window.revisions[key] = revision + 1
         states = self._contents.merged([part.states for part in parts])
+        values = self._contents.values(states)
         end = start + self._definition.size
-        return self._contents.tell(OpenWindow(key, start, end, states, revision), final=True)
+        return WindowResult(self._contents.processor, key, start, end, values, True, revision)
 
     def _by_key(self, start: int) -> dict[Key, list[_Part]]:
         """Return the parts of each key of a window, in the order in which the keys came."""
