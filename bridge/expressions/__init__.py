@@ -6,6 +6,7 @@ checked when it is loaded, and made into a Python function for each relation tha
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.events import CdcEvent
@@ -13,7 +14,8 @@ from bridge.core.relation import Relation
 from bridge.core.values import Value
 from bridge.expressions.compiler import Evaluate, compile_tree
 from bridge.expressions.errors import EvaluationError
-from bridge.expressions.tree import ColumnName, EventName, walk
+from bridge.expressions.names import ROWS
+from bridge.expressions.tree import ColumnName, Earlier, EventName, walk
 from bridge.expressions.types import BOOL, SqlType
 
 __all__ = [
@@ -33,31 +35,38 @@ class Expression:
 
     Args:
         text: the expression.
+        rows: what can stand before a column: ``new`` and ``old``, or the names of several events.
+        steps: steps of a pattern, in a condition that looks at what they have accepted.
 
     Attributes:
         columns: what it reads of rows, as ``("new", name)``, ``("old", name)`` or, for a bare
             name, ``("row", name)``.
+        earlier: what it reads of events before. Who evaluates it gives the event columns with
+            these labels.
 
     Raises:
         ConfigError: with the place, if the text is no expression that is supported.
     """
 
-    __slots__ = ("_functions", "_tree", "columns", "text")
+    __slots__ = ("_functions", "_tree", "columns", "earlier", "text")
 
     _expected: SqlType | None = None
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self, text: str, *, rows: Sequence[str] = ROWS, steps: Collection[str] = ()
+    ) -> None:
         from bridge.expressions.reading import read  # sqlglot costs time and memory to import
 
         self.text = text
-        self._tree = read(text)
+        self._tree = read(text, rows, steps)
         self._functions: dict[Relation, Evaluate] = {}
         self.columns = tuple(
             dict.fromkeys(
                 (node.row, node.name) for node in walk(self._tree) if isinstance(node, ColumnName)
             )
         )
-        if not self.columns:  # so that everything that can be wrong is found now
+        self.earlier = tuple(node for node in walk(self._tree) if isinstance(node, Earlier))
+        if not (self.columns or self.earlier):  # so that all that can be wrong is found now
             compile_tree(text, self._tree, None, self._expected)
 
     def __repr__(self) -> str:
@@ -68,6 +77,11 @@ class Expression:
         """What it reads of the event beside its rows, such as ``operation``."""
         nodes = walk(self._tree)
         return tuple(dict.fromkeys(node.name for node in nodes if isinstance(node, EventName)))
+
+    @property
+    def column(self) -> str | None:
+        """The name of the column that it is; None if it is something else."""
+        return self._tree.name if isinstance(self._tree, ColumnName) else None
 
     @property
     def label(self) -> str:
@@ -124,19 +138,19 @@ class Condition(Expression):
             """Return whether the condition holds; None, which is neither, counts as no."""
 
 
-def compile_condition(text: str) -> Condition:
-    """Return a condition.
+def compile_condition(text: str, *, steps: Collection[str] = ()) -> Condition:
+    """Return a condition; with ``steps`` one that can look at what these have accepted.
 
     Raises:
         ConfigError: with the place, if the text is no condition that is supported.
     """
-    return Condition(text)
+    return Condition(text, steps=steps)
 
 
-def compile_value(text: str) -> Expression:
-    """Return an expression of any type.
+def compile_value(text: str, *, rows: Sequence[str] = ROWS) -> Expression:
+    """Return an expression of any type; with ``rows`` one over the columns of several events.
 
     Raises:
         ConfigError: with the place, if the text is no expression that is supported.
     """
-    return Expression(text)
+    return Expression(text, rows=rows)

@@ -15,7 +15,7 @@ from bridge.expressions.conversion import texts_of
 from bridge.expressions.errors import EvaluationError, wrong
 from bridge.expressions.functions import FUNCTIONS, OPERATORS, SPECIAL, Overload
 from bridge.expressions.names import EVENT_NAMES, OPERATIONS, nearest
-from bridge.expressions.tree import Call, Case, Cast, ColumnName, Constant, EventName, Node
+from bridge.expressions.tree import Call, Case, Cast, ColumnName, Constant, Earlier, EventName, Node
 from bridge.expressions.types import (
     BOOL,
     INT4,
@@ -127,8 +127,8 @@ class _Compiler:
         }
         return [
             line
-            for name, (source, before) in rows.items()
-            if name in self._rows
+            for name in sorted(self._rows)
+            for source, before in (rows.get(name, rows["row"]),)
             for line in (
                 f"    {name} = {source}",
                 f"    if type({name}) is PartialRow: {name} = completed({name}, {before})",
@@ -141,6 +141,8 @@ class _Compiler:
                 return self._literal(node)
             case ColumnName():
                 return self._column(node)
+            case Earlier():
+                return self._column(ColumnName("row", node.label, node.at))
             case EventName():
                 sql_type, source = EVENT_NAMES[node.name]
                 return self._scope.nullable(sql_type, source)

@@ -9,6 +9,9 @@ from typing import Final
 from bridge.core.events import Operation
 from bridge.expressions.types import PG_LSN, TEXT, TIMESTAMPTZ, SqlType
 
+ROWS: Final = ("new", "old")
+"""What stands before a column, unless an expression is over several events."""
+
 OPERATIONS: Final = {operation: operation.value.lower() for operation in Operation}
 
 EVENT_NAMES: Final[dict[str, tuple[SqlType, str]]] = {

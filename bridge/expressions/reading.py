@@ -6,7 +6,7 @@ operators otherwise; where the two would not agree, parentheses are demanded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlglot import exp
@@ -14,9 +14,11 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from bridge.core.errors import ConfigError
+from bridge.expressions.earlier import FUNCTIONS as EARLIER
+from bridge.expressions.earlier import read_earlier
 from bridge.expressions.errors import wrong
 from bridge.expressions.functions import FUNCTIONS, check_arguments
-from bridge.expressions.names import EVENT_NAMES, nearest
+from bridge.expressions.names import EVENT_NAMES, ROWS, nearest
 from bridge.expressions.syntax import (
     AGGREGATES,
     BINARY,
@@ -30,15 +32,7 @@ from bridge.expressions.syntax import (
     level,
     with_plain_intervals,
 )
-from bridge.expressions.tree import (
-    Call,
-    Case,
-    Cast,
-    ColumnName,
-    Constant,
-    EventName,
-    Node,
-)
+from bridge.expressions.tree import Call, Case, Cast, ColumnName, Constant, EventName, Node
 from bridge.expressions.types import type_named
 
 MAX_LENGTH = 10_000
@@ -48,8 +42,13 @@ MAX_DEPTH = 40
 """Of an expression: operators, functions and parentheses inside each other."""
 
 
-def read(text: str) -> Node:
+def read(text: str, rows: Sequence[str] = ROWS, steps: Collection[str] = ()) -> Node:
     """Return the tree of an expression.
+
+    Args:
+        text: the expression.
+        rows: what can stand before a column.
+        steps: steps of a pattern that can be asked for what they accepted.
 
     Raises:
         ConfigError: with the place, if it is no expression or holds what is not supported.
@@ -58,12 +57,14 @@ def read(text: str) -> Node:
         raise ConfigError(f"The expression is longer than {MAX_LENGTH} characters.")
     if not text.strip():
         raise ConfigError("The expression is empty.")
-    return _Reader(text).read()
+    return _Reader(text, rows, steps).read()
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, rows: Sequence[str], steps: Collection[str]) -> None:
         self._text = text
+        self._rows = rows
+        self._steps = steps
         self._kinds: dict[type[exp.Expr], Callable[[Any, int], Node]] = {
             exp.Paren: lambda node, depth: self._node(node.this, depth),
             exp.Literal: self._literal,
@@ -309,9 +310,6 @@ class _Reader:
     def _literal(self, node: exp.Literal, depth: int) -> Node:
         return Constant("text" if node.is_string else "number", node.name, self._at(node))
 
-    def _boolean(self, node: exp.Boolean, depth: int) -> Node:
-        return Constant("boolean", "true" if node.this else "false", self._at(node))
-
     def _column(self, node: exp.Column, depth: int) -> Node:
         at = self._at(node)
         if not isinstance(node.this, exp.Identifier):
@@ -321,11 +319,13 @@ class _Reader:
             raise wrong(self._text, at, "a column is written new.name, old.name or name")
         if node.args.get("table"):
             row = _identifier(node.args["table"])
-            if row == "new":
-                return ColumnName("new", name, at)
-            if row == "old":
-                return ColumnName("old", name, at)
-            raise wrong(self._text, at, f"unknown row {row}: there are new and old")
+            if row in self._rows:
+                return ColumnName(row, name, at)
+            known = " and ".join(self._rows)
+            raise wrong(self._text, at, f"unknown row {row}: there are {known}")
+        if self._rows is not ROWS:
+            forms = " or ".join(f"{row}.{name}" for row in self._rows)
+            raise wrong(self._text, at, f"which {name} is meant? Write {forms}")
         if name in EVENT_NAMES and not node.this.args.get("quoted"):
             return EventName(name, at)
         return ColumnName("row", name, at)
@@ -333,6 +333,8 @@ class _Reader:
     def _function(self, node: exp.Anonymous, depth: int) -> Node:
         at = self._at(node)
         name = node.name.lower()
+        if self._steps and name in EARLIER:
+            return read_earlier(self._text, node, at, self._steps)
         if name in CLOCK_FUNCTIONS:
             raise self._no_clock(at)
         if name in AGGREGATES:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Row: TypeAlias = Literal["new", "old", "row"]
-"""Where a column is read: ``row`` is the new row, or the old one where there is no new one."""
+Row: TypeAlias = str
+"""Where a column is read: ``new``, ``old``, or ``row``: the new row, or the old one where there is
+no new one. Any other name is that of one of several events, and its row is read as ``row`` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,28 @@ class EventName:
 
     name: str
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What events before have that a step of a pattern has accepted.
+
+    Attributes:
+        function: ``first`` or ``last`` event, ``sum`` of all, or ``count`` of the events.
+        step: name of the step.
+        column: of those events; empty for ``count``.
+        at: as of all nodes.
+    """
+
+    function: Literal["first", "last", "sum", "count"]
+    step: str
+    column: str
+    at: int
+
+    @property
+    def label(self) -> str:
+        """The column that holds it, for whoever evaluates the expression."""
+        return f"{self.function}({self.step}{'.' if self.column else ''}{self.column})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +90,7 @@ class Case:
     at: int
 
 
-Node: TypeAlias = "Constant | ColumnName | EventName | Call | Cast | Case"
+Node: TypeAlias = "Constant | ColumnName | EventName | Earlier | Call | Cast | Case"
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -89,21 +89,31 @@ class AsOfJoin:
         self._arrivals = 0
         self._rows = 0
 
-    def process_left(self, event: StreamEvent) -> list[JoinResult]:
+    def process_left(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
         """Take an event of the left stream; return the rows that it makes certain.
 
+        Args:
+            event: of that stream.
+            moves_time: whether it says how far time has come, as one out of a heap of old rows
+                does not.
+
         Raises:
             RetractionRefused: its weight is not 1.
         """
-        return self._process("left", _LEFT, event)
+        return self._process("left", _LEFT, event, moves_time)
 
-    def process_right(self, event: StreamEvent) -> list[JoinResult]:
+    def process_right(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
         """Take an event of the right stream; return the rows that it makes certain.
 
+        Args:
+            event: of that stream.
+            moves_time: whether it says how far time has come, as one out of a heap of old rows
+                does not.
+
         Raises:
             RetractionRefused: its weight is not 1.
         """
-        return self._process("right", _RIGHT, event)
+        return self._process("right", _RIGHT, event, moves_time)
 
     def advance(self, watermark: int) -> list[JoinResult]:
         """Move the watermark of both sides; return the rows that this makes certain.
@@ -153,7 +163,9 @@ class AsOfJoin:
         for fields in state["latest"]:
             self._keep_latest(StreamEvent(*fields))
 
-    def _process(self, side: Side, rank: int, event: StreamEvent) -> list[JoinResult]:
+    def _process(
+        self, side: Side, rank: int, event: StreamEvent, moves_time: bool
+    ) -> list[JoinResult]:
         if not self._inputs.admit(side, event):
             return []
         rows = []
@@ -164,7 +176,8 @@ class AsOfJoin:
         else:
             self._arrivals += 1
             heappush(self._waiting, _waiting(rank, self._arrivals, event))
-        return self._out(rows, self._inputs.observe(side, event.timestamp))
+        watermark = self._inputs.observe(side, event.timestamp, moves_time=moves_time)
+        return self._out(rows, watermark)
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
         """Go through the events that the watermark has passed, and return the rows with them."""

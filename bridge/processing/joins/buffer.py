@@ -5,22 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from heapq import heappop, heappush
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, TypeAlias
 
 from bridge.processing.events import Key, StreamEvent, normal_key
 
 
-class _Kept(NamedTuple):
-    """An event that is kept. Sorts without ever comparing keys: no two arrivals are the same."""
+_Kept: TypeAlias = tuple[int, int, int, Key, StreamEvent]
+"""Timestamp, sequence, arrival, key and event, of an event that is kept. It sorts without ever
+comparing keys: no two arrivals are the same."""
 
-    timestamp: int
-    sequence: int
-    arrival: int
-    key: Key
-    event: StreamEvent
-
-
-_timestamp = itemgetter(0)
+_timestamp: Final = itemgetter(0)
 
 
 class Buffer:
@@ -57,7 +51,7 @@ class Buffer:
         if events is None:
             key = normal_key(key)
             events = self._of_key.setdefault(key, _Sorted())
-        kept = _Kept(event.timestamp, event.sequence, arrival, key, event)
+        kept = (event.timestamp, event.sequence, arrival, key, event)
         events.add(kept)
         heappush(self._in_time, kept)
         if lonely and self._watch_lonely:
@@ -68,13 +62,15 @@ class Buffer:
 
         They are not lonely from now on.
         """
-        events = self._of_key.get(key) or self._of_key.get(normal_key(key))
+        events = self._of_key.get(key)
         if events is None:
-            return []
+            events = self._of_key.get(normal_key(key))
+            if events is None:
+                return []
         found = events.between(first, last)
         if self._lonely:
-            self._lonely.difference_update(kept.arrival for kept in found)
-        return [kept.event for kept in found]
+            self._lonely.difference_update(arrival for _, _, arrival, _, _ in found)
+        return [event for _, _, _, _, event in found]
 
     def drop(self, watermark: int) -> list[StreamEvent]:
         """Drop the events that no event at the watermark or later reaches.
@@ -84,22 +80,23 @@ class Buffer:
         """
         lonely = []
         in_time = self._in_time
-        while in_time and in_time[0].timestamp + self._reach < watermark:
-            kept = heappop(in_time)
-            events = self._of_key[kept.key]
+        gone = watermark - self._reach
+        while in_time and in_time[0][0] < gone:
+            _, _, arrival, key, event = heappop(in_time)
+            events = self._of_key[key]
             events.drop_first()
             if not events:
-                del self._of_key[kept.key]
-            if kept.arrival in self._lonely:
-                self._lonely.remove(kept.arrival)
-                lonely.append(kept.event)
+                del self._of_key[key]
+            if arrival in self._lonely:
+                self._lonely.remove(arrival)
+                lonely.append(event)
         return lonely
 
     def snapshot(self) -> list[tuple[int, bool, tuple[Any, ...]]]:
         """Return arrival, loneliness and event of all that is kept, in order."""
         return [
-            (kept.arrival, kept.arrival in self._lonely, tuple(kept.event))
-            for kept in sorted(self._in_time)
+            (arrival, arrival in self._lonely, tuple(event))
+            for _, _, arrival, _, event in sorted(self._in_time)
         ]
 
     def restore(self, state: list[tuple[int, bool, tuple[Any, ...]]]) -> None:
@@ -128,7 +125,11 @@ class _Sorted:
         return len(self._events) - self._first
 
     def add(self, kept: _Kept) -> None:
-        insort(self._events, kept, lo=self._first)
+        events = self._events
+        if not events or kept > events[-1]:
+            events.append(kept)
+        else:
+            insort(events, kept, lo=self._first)
 
     def between(self, first: int, last: int) -> list[_Kept]:
         begin = bisect_left(self._events, first, lo=self._first, key=_timestamp)

@@ -57,10 +57,11 @@ class Inputs:
         """Count an event that joins nothing because of its key."""
         self._of(side).null_keys += 1
 
-    def observe(self, side: Side, timestamp: int) -> int:
+    def observe(self, side: Side, timestamp: int, *, moves_time: bool = True) -> int:
         """Let an event move the watermark of its side; return the watermark of the join."""
-        self._of(side).time.observe(timestamp)
-        self.watermark = self._lowest()
+        if moves_time:
+            self._of(side).time.observe(timestamp)
+            self.watermark = self._lowest()
         return self.watermark
 
     def advance(self, watermark: int) -> int:

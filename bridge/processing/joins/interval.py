@@ -82,8 +82,13 @@ class IntervalJoin:
         self._arrivals = 0
         self._rows = 0
 
-    def process_left(self, event: StreamEvent) -> list[JoinResult]:
+    def process_left(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
         """Take an event of the left stream; return the rows that it makes certain.
+
+        Args:
+            event: of that stream.
+            moves_time: whether it says how far time has come, as one out of a heap of old rows
+                does not.
 
         Raises:
             RetractionRefused: its weight is not 1.
@@ -91,16 +96,21 @@ class IntervalJoin:
         if not self._inputs.admit("left", event):
             return []
         if is_null(event.key):
-            return self._without_key("left", event)
+            return self._without_key("left", event, moves_time)
         at = event.timestamp
         partners = self._right.meet(event.key, at - self._before, at + self._after)
         self._arrivals += 1
         self._left.add(event, self._arrivals, lonely=not partners)
         rows = [JoinResult(self.name, event.key, event, partner) for partner in partners]
-        return self._out(rows, self._inputs.observe("left", at))
+        return self._out(rows, self._inputs.observe("left", at, moves_time=moves_time))
 
-    def process_right(self, event: StreamEvent) -> list[JoinResult]:
+    def process_right(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
         """Take an event of the right stream; return the rows that it makes certain.
+
+        Args:
+            event: of that stream.
+            moves_time: whether it says how far time has come, as one out of a heap of old rows
+                does not.
 
         Raises:
             RetractionRefused: its weight is not 1.
@@ -108,13 +118,13 @@ class IntervalJoin:
         if not self._inputs.admit("right", event):
             return []
         if is_null(event.key):
-            return self._without_key("right", event)
+            return self._without_key("right", event, moves_time)
         at = event.timestamp
         partners = self._left.meet(event.key, at - self._after, at + self._before)
         self._arrivals += 1
         self._right.add(event, self._arrivals, lonely=not partners)
         rows = [JoinResult(self.name, partner.key, partner, event) for partner in partners]
-        return self._out(rows, self._inputs.observe("right", at))
+        return self._out(rows, self._inputs.observe("right", at, moves_time=moves_time))
 
     def advance(self, watermark: int) -> list[JoinResult]:
         """Move the watermark of both sides; return the rows that this makes certain.
@@ -154,10 +164,11 @@ class IntervalJoin:
         self._arrivals = state["arrivals"]
         self._rows = state["results"]
 
-    def _without_key(self, side: Side, event: StreamEvent) -> list[JoinResult]:
+    def _without_key(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
         self._inputs.count_null_key(side)
         rows = [self._alone(side, event)] if self._pads[side] else []
-        return self._out(rows, self._inputs.observe(side, event.timestamp))
+        watermark = self._inputs.observe(side, event.timestamp, moves_time=moves_time)
+        return self._out(rows, watermark)
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
         """Return the rows and those that are certain now that the watermark is there."""

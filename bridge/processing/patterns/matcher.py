@@ -80,8 +80,13 @@ class PatternMatcher:
         self._timed_out: list[TimedOut] = []
         self._counts = dict.fromkeys(_COUNTERS, 0)
 
-    def process_event(self, event: StreamEvent) -> list[PatternMatch]:
+    def process_event(self, event: StreamEvent, *, moves_time: bool = True) -> list[PatternMatch]:
         """Take an event.
+
+        Args:
+            event: of any key.
+            moves_time: whether it says how far time has come, as one out of a heap of old rows
+                does not.
 
         Returns:
             The matches that are certain now.
@@ -105,6 +110,8 @@ class PatternMatcher:
             return []
         self._arrivals += 1
         heappush(self._waiting, (event.timestamp, event.sequence, self._arrivals, event))
+        if not moves_time:
+            return []
         return self.advance(self._watermark.observe(event.timestamp))
 
     def advance(self, watermark: int) -> list[PatternMatch]:

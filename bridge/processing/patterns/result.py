@@ -58,6 +58,11 @@ class TimedOut(NamedTuple):
     start: int
     end: int
 
+    @property
+    def id(self) -> str:
+        """A UUID of version 8 as that of a match, and never that of one."""
+        return result_id(self.pattern, "timed out", self.key, _places(self.events))
+
     def __repr__(self) -> str:
         return f"<TimedOut {self.pattern!r} {_places(self.events)}>"
 
