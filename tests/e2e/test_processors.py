@@ -1,0 +1,238 @@
+"""Processors in the running bridge: killed at any moment, every answer is told, once, and right."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from collections import Counter
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.e2e.conftest import MakeBridge
+from tests.fixtures.bridge_process import BridgeProcess
+from tests.fixtures.databases import Database
+from tests.fixtures.delivered import Event
+from tests.fixtures.orders import (
+    PAID,
+    PUBLISHED,
+    REVENUE,
+    Shoppers,
+    create_tables,
+    expected_answers,
+    told_answers,
+)
+from tests.fixtures.waiting import eventually
+from tests.fixtures.webhook_receiver import WebhookReceiver
+
+_CATCH_UP_S = 60.0
+SINKS = [{"type": "file", "name": "changes"}, {"type": "file", "name": "results"}]
+
+
+def with_processors(dsn: str, make_bridge: MakeBridge, **settings: Any) -> BridgeProcess:
+    return make_bridge(
+        dsn,
+        **{"tables": PUBLISHED, "sinks": SINKS, "processors": [REVENUE, PAID], **settings},
+    )
+
+
+def repeats(results: list[Event], name: str) -> list[str]:
+    return [id for id, count in Counter(result[name] for result in results).items() if count > 1]
+
+
+def live(bridge: BridgeProcess, choose: random.Random) -> None:
+    """Let it live for a while, from its start on, and kill it."""
+    try:
+        bridge.process.wait(choose.choice((0.3, 1.0, 2.0)) + choose.random())
+    except subprocess.TimeoutExpired:
+        bridge.kill()
+        return
+    raise AssertionError(f"it ended by itself:\n{bridge.stderr}")
+
+
+def until_all_is_told(bridge: BridgeProcess, connection: psycopg.Connection[Any]) -> None:
+    """Wait until the results say what the tables say; the database has to be idle."""
+    expected = expected_answers(connection)
+    results = bridge.delivered("results")
+    bridge.until(
+        lambda: told_answers(results.events()) == expected,
+        f"the results say the same as {len(expected)} rows of SQL",
+        _CATCH_UP_S,
+    )
+
+
+@pytest.mark.parametrize(
+    "kills", [20, pytest.param(100, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+)
+def test_killed_at_random_moments_it_tells_every_answer_once(
+    kills: int, newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    connection = newest_database.connect()
+    create_tables(connection)
+    steady = with_processors(
+        newest_database.dsn, make_bridge, name="steady", source={"slot": "steady"}
+    )
+    killed = with_processors(newest_database.dsn, make_bridge, name="killed")
+    for bridge in (steady, killed):
+        bridge.start().wait_until_logged("stream_started")
+    with Shoppers(newest_database.dsn, seed=seed):
+        for _ in range(kills):
+            live(killed, choose)
+            killed.start()
+    for bridge in (steady, killed):
+        until_all_is_told(bridge, connection)
+        assert bridge.terminate() == 0
+
+    told = killed.delivered("results").events()
+    assert killed.delivered("results").torn() == b""
+    assert repeats(told, "event_id") == []
+    assert repeats(told, "delivery_id") == []
+    assert [result["delivery_id"] for result in told] == sorted(
+        result["delivery_id"] for result in told
+    )
+    assert told_answers(told) == told_answers(steady.delivered("results").events())
+    kinds = Counter(change["operation"] for change in killed.delivered("changes").events())
+    assert kinds.keys() >= {"Insert", "Update", "Delete"}
+    revised = sum(result["revision"] > 0 for result in told)
+    assert revised
+    print(f"{kills} kills, {kinds.total()} changes, {len(told)} results, {revised} of them revised")
+
+
+def test_windows_of_an_idle_database_are_told(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge.start().wait_until_logged("stream_started")
+    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10), (1, 2.50)")
+    connection.execute("INSERT INTO payments (order_id, amount) VALUES (1, 10)")
+    until_all_is_told(bridge, connection)
+    assert bridge.terminate() == 0
+
+
+def test_rows_that_were_there_before_count_once_also_after_a_snapshot_that_was_interrupted(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    connection.execute(
+        "INSERT INTO orders (customer, amount) SELECT i % 5, i FROM generate_series(1, 20000) AS i"
+    )
+    bridge = with_processors(
+        newest_database.dsn, make_bridge, processors=[REVENUE], source={"snapshot": "initial"}
+    )
+    bridge.start().wait_for_events(1, sink="changes")
+    bridge.kill()
+    bridge.start().wait_until_logged("stream_started")
+    connection.execute("DELETE FROM orders WHERE id % 2 = 0")
+    until_all_is_told(bridge, connection)
+    assert bridge.terminate() == 0
+    assert repeats(bridge.delivered("results").events(), "event_id") == []
+
+
+def test_results_wait_for_a_sink_that_is_away_and_arrive_in_order(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    with WebhookReceiver() as receiver:
+        hook = {
+            "type": "webhook",
+            "name": "results",
+            "url": receiver.url(),
+            "allow_private_addresses": True,
+            "lanes": 1,
+            "timeout_seconds": 1,
+            "retry": {"initial_delay_ms": 20, "max_delay_ms": 200},
+            "circuit_breaker": {"pause_ms": 100},
+        }
+        receiver.stop()
+        bridge = with_processors(
+            newest_database.dsn, make_bridge, sinks=[{"type": "file", "name": "changes"}, hook]
+        )
+        bridge.start().wait_until_logged("stream_started")
+        with Shoppers(newest_database.dsn, seed=7):
+            bridge.wait_until_logged("sink_retry", count=3)
+        bridge.kill()
+        bridge.start().wait_until_logged("sink_retry")
+        receiver.start()
+        expected = expected_answers(connection)
+        bridge.until(
+            lambda: told_answers(receiver.kept()) == expected, "all results arrive", _CATCH_UP_S
+        )
+        assert bridge.terminate() == 0
+        places = list(dict.fromkeys(result["delivery_id"] for result in receiver.kept()))
+    assert places == sorted(places)
+
+
+def test_sigterm_delivers_what_was_processed_and_nothing_comes_again(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge.start().wait_until_logged("stream_started")
+    with Shoppers(newest_database.dsn, seed=7):
+        for _ in range(3):
+            before = len(bridge.delivered("results").events())
+            bridge.until(
+                lambda before=before: len(bridge.delivered("results").events()) > before + 5,  # type: ignore[misc]
+                "some results",
+            )
+            assert bridge.terminate() == 0
+            assert bridge.logged("results_kept") == []
+            assert bridge.logged("stopped")[-1]["drained"]
+            bridge.start()
+    until_all_is_told(bridge, connection)
+    assert bridge.terminate() == 0
+    assert repeats(bridge.delivered("results").events(), "event_id") == []
+
+
+def test_a_changed_definition_begins_anew_and_the_old_state_is_reported(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge.start().wait_until_logged("stream_started")
+    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10), (1, 2.50)")
+    until_all_is_told(bridge, connection)
+    assert bridge.terminate() == 0
+    bridge.settings["processors"] = [{**REVENUE, "aggregates": {"orders": "count()"}}, PAID]
+    bridge.start().wait_until_logged("stream_started")
+    unused = bridge.logged("processor_state_unused")
+    assert [entry["state"].rpartition("-")[0] for entry in unused] == ["revenue"]
+    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 99)")
+    results = bridge.delivered("results").events
+    bridge.until(lambda: "revenue" not in results()[-1]["values"], "a result of the new one")
+    assert results()[-1]["values"] == {"orders": 1}
+    assert bridge.terminate() == 0
+    assert bridge.start().wait_until_logged("stream_started")
+    assert bridge.logged("processor_state_unused") == []
+    assert bridge.terminate() == 0
+
+
+def test_a_lost_store_is_a_gap_unless_that_is_accepted(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge.start().wait_until_logged("stream_started")
+    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10)")
+    until_all_is_told(bridge, connection)
+    assert bridge.terminate() == 0
+    for file in (bridge.directory / "state").glob("processing.db*"):
+        file.unlink()
+    assert bridge.start().wait() == 3
+    assert "their states are lost" in bridge.stderr
+    bridge.start("--accept-gap").wait_until_logged("stream_started")
+    connection.execute("INSERT INTO orders (customer, amount) VALUES (2, 20)")
+    results = bridge.delivered("results").events
+    eventually(lambda: results()[-1]["key"] == {"customer": 2}, timeout=20, message="a result")
+    assert bridge.terminate() == 0
