@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 
 from bridge.processing.events import Key, StreamEvent, normal_key
 
-
 _Kept: TypeAlias = tuple[int, int, int, Key, StreamEvent]
 """Timestamp, sequence, arrival, key and event, of an event that is kept. It sorts without ever
 comparing keys: no two arrivals are the same."""

@@ -13,25 +13,34 @@ from bridge.processing.windows.contents import Contents, OpenWindow
 from bridge.processing.windows.definitions import WindowType
 from bridge.processing.windows.result import WindowResult
 
-_by_start: Final = attrgetter("window.start")
-_by_end: Final = attrgetter("window.end")
+_by_start: Final = attrgetter("start")
+_by_end: Final = attrgetter("end")
 
 
-class _Session:
+class _Session(OpenWindow):
     """A session that is kept.
 
     Attributes:
         number: how many sessions began before it; of those that merge, the earliest keeps its own.
-        window: what it holds.
         closed: whether the watermark has passed its end.
         look: when to look at it next; other entries of the heap are out of date.
     """
 
-    __slots__ = ("closed", "look", "number", "window")
+    __slots__ = ("closed", "look", "number")
 
-    def __init__(self, number: int, window: OpenWindow, *, closed: bool) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        key: Key,
+        start: int,
+        end: int,
+        states: list[Any],
+        revision: int = 0,
+        closed: bool = False,
+    ) -> None:
+        super().__init__(key, start, end, states, revision)
         self.number = number
-        self.window = window
         self.closed = closed
         self.look = END
 
@@ -97,30 +106,37 @@ class SessionWindows:
         if sessions is None:
             key = normal_key(key)
             sessions = self._by_key.get(key, [])
-        first = bisect_left(sessions, start, key=_by_end)
-        after = bisect_right(sessions, end, lo=first, key=_by_start)
-        # A session that was told and forgotten may have begun there: no other may begin there now.
-        if end + self._lateness < watermark and (
-            first == after or sessions[first].window.start > start
-        ):
-            return False
-        if first < after:
-            session = self._merge(sessions, first, after, start, end, results)
+        if sessions and sessions[-1].start <= start <= sessions[-1].end:
+            session = sessions[-1]  # where most events belong
+            session.end = max(session.end, end)
         else:
-            session = _Session(
-                self._next_number, self._contents.begin(normal_key(key), start, end), closed=False
-            )
-            self._next_number += 1
-            self._sessions[session.number] = session
-            sessions.insert(first, session)
-            self._by_key[key] = sessions
-        was_closed, session.closed = session.closed, session.window.end < watermark
+            first = bisect_left(sessions, start, key=_by_end)
+            after = bisect_right(sessions, end, lo=first, key=_by_start)
+            # A session that was told and forgotten may have begun there: no other may now.
+            if end + self._lateness < watermark and (
+                first == after or sessions[first].start > start
+            ):
+                return False
+            if first < after:
+                session = self._merge(sessions, first, after, start, end, results)
+            else:
+                session = self._begin(normal_key(key), start, end)
+                sessions.insert(first, session)
+                self._by_key[session.key] = sessions
+        was_closed, session.closed = session.closed, session.end < watermark
         if session.look == END or (was_closed and not session.closed):
             self._look_at(session)
-        self._contents.take(session.window.states, event)
+        self._contents.take(session.states, event)
         if self._updates or session.closed:
-            results.append(self._contents.tell(session.window, final=session.closed))
+            results.append(self._contents.tell(session, final=session.closed))
         return True
+
+    def _begin(self, key: Key, start: int, end: int) -> _Session:
+        states = self._contents.create()
+        session = _Session(self._next_number, key=key, start=start, end=end, states=states)
+        self._sessions[self._next_number] = session
+        self._next_number += 1
+        return session
 
     def _merge(
         self,
@@ -136,18 +152,17 @@ class SessionWindows:
         The session is known by its start: whatever was told of another start is taken back.
         """
         merged, *others = sessions[first:after]
-        window = merged.window
-        if start < window.start:
-            if window.revision:
-                results.append(self._contents.take_back(window))
-            window.start, window.revision = start, 0
+        if start < merged.start:
+            if merged.revision:
+                results.append(self._contents.take_back(merged))
+            merged.start, merged.revision = start, 0
         for other in others:
-            if other.window.revision:
-                results.append(self._contents.take_back(other.window))
-            self._contents.absorb(window, other.window)
-            window.end = other.window.end
+            if other.revision:
+                results.append(self._contents.take_back(other))
+            self._contents.absorb(merged, other)
+            merged.end = other.end
             del self._sessions[other.number]
-        window.end = max(window.end, end)
+        merged.end = max(merged.end, end)
         del sessions[first + 1 : after]
         return merged
 
@@ -163,7 +178,7 @@ class SessionWindows:
                 self._look_at(session)
             elif not session.closed:
                 session.closed = True
-                results.append(self._contents.tell(session.window, final=True))
+                results.append(self._contents.tell(session, final=True))
                 if self._lateness:
                     self._look_at(session)
                 else:
@@ -173,7 +188,7 @@ class SessionWindows:
         self.due = times[0][0] if times else END
 
     def _time_of(self, session: _Session) -> int:
-        passed = session.window.end + 1
+        passed = session.end + 1
         return passed + self._lateness if session.closed else passed
 
     def _look_at(self, session: _Session) -> None:
@@ -183,7 +198,7 @@ class SessionWindows:
 
     def _forget(self, session: _Session) -> None:
         del self._sessions[session.number]
-        key = session.window.key
+        key = session.key
         sessions = self._by_key[key]
         sessions.remove(session)
         if not sessions:
@@ -198,7 +213,7 @@ class SessionWindows:
         return [
             self._next_number,
             [
-                [session.number, session.closed, self._contents.dump(session.window)]
+                [session.number, session.closed, self._contents.dump(session)]
                 for session in self._sessions.values()
             ],
         ]
@@ -211,9 +226,18 @@ class SessionWindows:
         self.due = END
         self._next_number, sessions = plain
         for number, closed, window in sessions:
-            session = _Session(number, self._contents.load(window), closed=closed)
+            kept = self._contents.load(window)
+            session = _Session(
+                number,
+                key=kept.key,
+                start=kept.start,
+                end=kept.end,
+                states=kept.states,
+                revision=kept.revision,
+                closed=closed,
+            )
             self._sessions[number] = session
-            self._by_key.setdefault(session.window.key, []).append(session)
+            self._by_key.setdefault(session.key, []).append(session)
             self._look_at(session)
         for of_key in self._by_key.values():
             of_key.sort(key=_by_start)
