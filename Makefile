@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-nightly check bench clean
+.PHONY: help demo test test-nightly test-flink check bench clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -21,10 +21,13 @@ demo: $(READY) ## Show live changes of a throw-away PostgreSQL
 	$(VENV)/bin/pgbridge demo
 
 test: $(READY) ## Run the tests against every PostgreSQL that can be had here
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not nightly" $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not nightly and not flink" $(PYTEST_ARGS)
 
 test-nightly: $(READY) ## Run the slow profiles of the tests
 	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m nightly $(PYTEST_ARGS)
+
+test-flink: $(READY) ## Compare processors with the same ones on a real Flink
+	$(VENV)/bin/python -m pytest -m flink $(PYTEST_ARGS)
 
 check: $(READY) ## Lint, formatting, types, and the direction of imports
 	$(VENV)/bin/ruff check .

@@ -23,8 +23,9 @@ VERBS: dict[str, str] = {
     "slots": "list, create, drop, advance or clean up slots",
     "config": "check, describe or show the configuration",
     "dlq": "list, show, replay or purge dead letters",
+    "flink-sql": "write the processors as Flink SQL",
 }
-"""Verb to its help line; the module is ``bridge.commands.<verb>``."""
+"""Verb to its help line; the module is ``bridge.commands.<verb>``, with ``_`` for ``-``."""
 
 EXIT_INTERRUPTED = 130
 """What shells report for a process that SIGINT ended."""
@@ -64,7 +65,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb, help_text in VERBS.items():
         if verb in argv:  # only the verb in question is imported
-            import_module(f"bridge.commands.{verb}").add_parser(subparsers)
+            import_module(f"bridge.commands.{verb.replace('-', '_')}").add_parser(subparsers)
         else:
             add_verb(subparsers, verb, help_text)
     return parser

@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures.order",
     "tests.fixtures.postgres",
     "tests.fixtures.required_servers",
+    "tests.fixtures.flink",
     "tests.fixtures.kafka.fixtures",
     "tests.fixtures.rabbitmq.fixtures",
     "tests.fixtures.schema_registry.fixtures",
