@@ -15,6 +15,7 @@ from bridge.core.errors import BridgeError
 from bridge.postgres.embedded import EmbeddedPostgres
 from tests.benchmarks.contestants import NULL, Contestant, contestants, null_sink
 from tests.benchmarks.drain import drain
+from tests.benchmarks.figures import RESULTS
 from tests.benchmarks.latency import FILE_ARRIVAL, Arrival, latency
 from tests.benchmarks.report import drain_document, drain_table, environment, latency_table
 from tests.benchmarks.server import Transport, address, benchmark_server
@@ -32,7 +33,6 @@ _DRAINS = {
 _LATENCIES = {"lat1k": 1_000, "lat10k": 10_000}
 _SINK_EVENTS_PER_S = 5_000
 _NAMES = [*_DRAINS, *_LATENCIES, *RACES]
-_RESULTS = Path(__file__).parents[2] / ".cache" / "bench"
 
 
 class Session:
@@ -98,7 +98,7 @@ def main() -> int:
     """Run what the command line asks for."""
     args = _arguments()
     only = args.only or _NAMES
-    path = args.json or _RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    path = args.json or RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with benchmark_server() as server:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,22 +12,10 @@ import psycopg
 
 from bridge.postgres.embedded import EmbeddedPostgres
 from tests.benchmarks.drain import Run
+from tests.benchmarks.figures import Spread, aligned, machine
 from tests.benchmarks.latency import Latency
 from tests.benchmarks.server import SETTINGS, Transport
 from tests.benchmarks.workload import Workload
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """A median with its extremes."""
-
-    median: float
-    min: float
-    max: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        return cls(median=median(values), min=min(values), max=max(values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +85,8 @@ def environment(server: EmbeddedPostgres) -> dict[str, Any]:
     return {
         "server": f"PostgreSQL {server.binaries.version}, {server.binaries.origin}",
         "settings": dict(SETTINGS),
-        "python": platform.python_version(),
         "psycopg": f"{version('psycopg')} ({psycopg.pq.__impl__})",
-        "kernel": platform.release(),
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
+        **machine(),
     }
 
 
@@ -137,7 +118,7 @@ def drain_table(workload: Workload, transport: Transport, runs: Mapping[str, Seq
         f"{workload.rows:,} rows, {workload.per_transaction:,} a transaction, over {transport}; "
         f"µs/row, median of {rounds}"
     )
-    return f"{title}\n{_aligned(rows)}"
+    return f"{title}\n{aligned(rows)}"
 
 
 def latency_table(arrival: str, found: Mapping[int, Latency]) -> str:
@@ -158,22 +139,4 @@ def latency_table(arrival: str, found: Mapping[int, Latency]) -> str:
                 f"{each.server_cpu_percent:.0f}",
             ]
         )
-    return f"commit to {arrival}, ms\n{_aligned(rows)}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+    return f"commit to {arrival}, ms\n{aligned(rows)}"

@@ -68,7 +68,6 @@ class SessionWindows:
         "_gap",
         "_lateness",
         "_next_number",
-        "_sessions",
         "_times",
         "_updates",
         "due",
@@ -87,8 +86,8 @@ class SessionWindows:
         self._updates = updates
         self._lateness = allowed_lateness
         self._by_key: dict[Key, list[_Session]] = {}  # by start; they never overlap
-        self._sessions: dict[int, _Session] = {}
-        self._times: list[tuple[int, int]] = []  # when to look at the session with which number
+        # When to look at which session; its number decides between those of one time.
+        self._times: list[tuple[int, int, _Session]] = []
         self._next_number = 0
         self.due = END
 
@@ -134,7 +133,6 @@ class SessionWindows:
     def _begin(self, key: Key, start: int, end: int) -> _Session:
         states = self._contents.create()
         session = _Session(self._next_number, key=key, start=start, end=end, states=states)
-        self._sessions[self._next_number] = session
         self._next_number += 1
         return session
 
@@ -161,7 +159,7 @@ class SessionWindows:
                 results.append(self._contents.take_back(other))
             self._contents.absorb(merged, other)
             merged.end = other.end
-            del self._sessions[other.number]
+            other.look = END
         merged.end = max(merged.end, end)
         del sessions[first + 1 : after]
         return merged
@@ -170,9 +168,8 @@ class SessionWindows:
         """Append the results of the sessions that end now, by end, then by their beginning."""
         times = self._times
         while times and times[0][0] <= watermark:
-            when, number = heappop(times)
-            session = self._sessions.get(number)
-            if session is None or session.look != when:
+            when, _, session = heappop(times)
+            if session.look != when:
                 continue
             if self._time_of(session) > when:  # it has grown since
                 self._look_at(session)
@@ -193,20 +190,19 @@ class SessionWindows:
 
     def _look_at(self, session: _Session) -> None:
         session.look = self._time_of(session)
-        heappush(self._times, (session.look, session.number))
+        heappush(self._times, (session.look, session.number, session))
         self.due = self._times[0][0]
 
     def _forget(self, session: _Session) -> None:
-        del self._sessions[session.number]
-        key = session.key
-        sessions = self._by_key[key]
-        sessions.remove(session)
-        if not sessions:
-            del self._by_key[key]
+        sessions = self._by_key[session.key]
+        if len(sessions) == 1:
+            del self._by_key[session.key]
+        else:
+            sessions.remove(session)
 
     def count(self) -> tuple[int, int]:
         """Return how many windows are kept, and of how many keys."""
-        return len(self._sessions), len(self._by_key)
+        return sum(map(len, self._by_key.values())), len(self._by_key)
 
     def dump(self) -> list[Any]:
         """Return the sessions as plain data."""
@@ -214,14 +210,14 @@ class SessionWindows:
             self._next_number,
             [
                 [session.number, session.closed, self._contents.dump(session)]
-                for session in self._sessions.values()
+                for sessions in self._by_key.values()
+                for session in sessions
             ],
         ]
 
     def load(self, plain: list[Any]) -> None:
         """Replace the sessions by those that :meth:`dump` made this of."""
         self._by_key.clear()
-        self._sessions.clear()
         self._times.clear()
         self.due = END
         self._next_number, sessions = plain
@@ -236,7 +232,6 @@ class SessionWindows:
                 revision=kept.revision,
                 closed=closed,
             )
-            self._sessions[number] = session
             self._by_key.setdefault(session.key, []).append(session)
             self._look_at(session)
         for of_key in self._by_key.values():

@@ -1,0 +1,1 @@
+"""Speed and memory of the operators of stream processing, with another engine beside them."""
