@@ -149,7 +149,7 @@ def test_an_argument_is_of_one_type_in_all_tables_also_after_a_restart() -> None
     restored = dataflow(aggregates={"most": "max(amount)"})
     restored.restore(flow.snapshot())
     for each in (flow, restored):
-        with pytest.raises(ConfigError, match="amount is text, and was (integer|numeric) before"):
+        with pytest.raises(ConfigError, match=r"amount is text, and was (integer|numeric) before"):
             each.process([stream.insert(0, ("7", "x"), table("text"))])
 
 

@@ -118,7 +118,7 @@ def test_a_table_that_does_not_send_old_rows_stops_the_bridge_with_the_command(
     flow.process([stream.insert(0, order(), orders)])
     event = stream.event(1, Operation.UPDATE, order(), None, orders)
     with pytest.raises(
-        EnvironmentProblem, match='ALTER TABLE "public"."orders" REPLICA IDENTITY FULL;'
+        EnvironmentProblem, match=r'ALTER TABLE "public"\."orders" REPLICA IDENTITY FULL;'
     ):
         flow.process([event])
 

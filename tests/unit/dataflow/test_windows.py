@@ -218,8 +218,10 @@ def test_a_global_window_never_ends() -> None:
 def test_two_tables_are_one_stream_and_each_is_checked_when_it_is_seen() -> None:
     stream = Stream()
     archive = make_relation(
-        {"customer_id": "int8", "amount": "int4"}, table="archive", replica_identity=ReplicaIdentity.FULL
-    )  # fmt: skip
+        {"customer_id": "int8", "amount": "int4"},
+        table="archive",
+        replica_identity=ReplicaIdentity.FULL,
+    )
     flow = dataflow(
         from_=FromConfig(tables=("public.orders", "public.archive")),
         aggregates={"revenue": "sum(amount)"},
