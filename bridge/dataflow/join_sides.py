@@ -158,29 +158,8 @@ def check_sides(config: ProcessorConfig, place: str) -> tuple[InputConfig, Input
     """Return both inputs of a join.
 
     Raises:
-        ConfigError: one is missing, or their keys do not fit, or there is a setting that joins do
-            not have.
+        ConfigError: one is missing, or their keys do not fit.
     """
-    for setting, given in (
-        ("from", config.from_ is not None),
-        ("where", config.where is not None),
-        ("key", bool(config.key)),
-        ("time", config.time != "commit"),
-    ):
-        if given:
-            raise ConfigError(
-                f"{place}.{setting}: a join has two inputs.",
-                remedy=f"Move {setting} to left and right.",
-            )
-    if config.mode != "append":
-        raise ConfigError(
-            f"{place}.mode: joins are in append mode; they cannot take rows back.",
-            remedy="Leave mode out; for a table whose rows change, use a join of the type table.",
-        )
-    if config.emit != "final" or config.allowed_lateness != "0s":
-        raise ConfigError(
-            f"{place}: emit and allowed_lateness are for windows.", remedy="Leave them out."
-        )
     left, right = config.left, config.right
     if left is None or right is None:
         side = "left" if left is None else "right"

@@ -35,10 +35,6 @@ def make_pattern(config: ProcessorConfig, place: str) -> PatternDataflow:
             f"{place}.from: a pattern needs the tables whose events it looks at.",
             remedy="Add from: {tables: [schema.table]}.",
         )
-    if config.mode != "append" or config.emit != "final" or config.allowed_lateness != "0s":
-        raise ConfigError(
-            f"{place}: mode, emit and allowed_lateness are for windows.", remedy="Leave them out."
-        )
     return PatternDataflow(config, place)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from bridge.core.errors import ConfigError
 from bridge.core.events import ABSENT, CdcEvent, Operation, Source, Texts, Transaction
@@ -50,20 +50,6 @@ _SUM: Final = AggregationFunction.Sum()
 _MAX_RELATIONS: Final = 1000
 
 
-class KeptTexts(NamedTuple):
-    """What late conditions may read of an event: of each of their columns the type and the texts.
-
-    Attributes:
-        oids: types of the columns; 0 for one that the table does not have.
-        new: texts of the new row; None without one.
-        old: texts of the old row; None without one.
-    """
-
-    oids: tuple[int, ...]
-    new: Texts | None
-    old: Texts | None
-
-
 class KeptColumns:
     """The columns that late conditions read, and how they are kept of an event.
 
@@ -77,7 +63,12 @@ class KeptColumns:
         self._relations: dict[tuple[tuple[str, int], ...], Relation] = {}
 
     def of(self, event: CdcEvent) -> tuple[Any, ...]:
-        """Return ``KeptTexts`` of an event as plain data."""
+        """Return what is kept of an event: plain data.
+
+        Returns:
+            the types of the columns, 0 for one that the table does not have; the texts of the new
+            row, and of the old one, each None without such a row.
+        """
         places, oids = self._places_in(event.relation)
         new, old = event.new, event.old
         return (
