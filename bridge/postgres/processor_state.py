@@ -101,9 +101,9 @@ class PostgresStateStore:
         try:
             # Asking first, because IF NOT EXISTS needs the right to create all the same.
             if not has_schema:
-                connection.execute(self._statement("create_schema"))
+                self._run(connection, "create_schema")
             if not has_layout:
-                connection.execute(self._statement("create_layout"))
+                self._run(connection, "create_layout")
         except psycopg.errors.InsufficientPrivilege as error:
             raise EnvironmentProblem(
                 f"The tables of the processing state cannot be made in {self._database.address}: "
@@ -122,7 +122,7 @@ class PostgresStateStore:
                 remedy="Install that version again.",
             )
         for number, script in enumerate(scripts[version:], start=version + 1):
-            connection.execute(self._formatted(script))
+            connection.execute(_formatted(script, self._schema))
             self._run(connection, "save_layout", version=number)
 
     def _refuse_published(self, connection: Connection, publication: str) -> None:
@@ -197,11 +197,11 @@ class PostgresStateStore:
         if not results:
             return
         with connection.cursor() as cursor:
-            with cursor.copy(self._statement("add_results")) as copy:
+            with cursor.copy(self._plain("add_results")) as copy:
                 copy.set_types(_RESULT_TYPES)
                 for number, result in enumerate(results, start=first):
                     copy.write_row((self._store, number, *result_row(result)))
-            with cursor.copy(self._statement("add_waiting")) as copy:
+            with cursor.copy(self._plain("add_waiting")) as copy:
                 copy.set_types(_WAITING_TYPES)
                 for number, result in enumerate(results, start=first):
                     for sink in result.sinks:
@@ -257,7 +257,7 @@ class PostgresStateStore:
             connection = self._connection
             try:
                 with connection.transaction():
-                    connection.execute(load(f"{_FOLDER}/begin.sql"))
+                    connection.execute(_load("begin"))
                     yield connection
             except psycopg.Error as error:
                 self._disconnect()
@@ -266,15 +266,21 @@ class PostgresStateStore:
     def _run(
         self, connection: Connection, statement: str, **values: Any
     ) -> psycopg.Cursor[TupleRow]:
-        values = {"store": self._store, **values}
-        return connection.execute(self._statement(statement), values, binary=True)
+        # In a statement with parameters a percent sign stands twice.
+        query = _formatted(_load(statement), self._schema.replace("%", "%%"))
+        return connection.execute(query, {"store": self._store, **values}, binary=True)
+
+    def _plain(self, statement: str) -> sql.Composed:
+        return _formatted(_load(statement), self._schema)
 
     def _names(self, connection: Connection) -> tuple[str, ...]:
         # Sorted here: in the database the order depends on its collation.
         return tuple(sorted(name for (name,) in self._run(connection, "names")))
 
-    def _statement(self, name: str) -> sql.Composed:
-        return self._formatted(load(f"{_FOLDER}/{name}.sql"))
 
-    def _formatted(self, statement: str) -> sql.Composed:
-        return sql.SQL(statement).format(schema=sql.Identifier(self._schema))
+def _load(statement: str) -> str:
+    return load(f"{_FOLDER}/{statement}.sql")
+
+
+def _formatted(statement: str, schema: str) -> sql.Composed:
+    return sql.SQL(statement).format(schema=sql.Identifier(schema))
