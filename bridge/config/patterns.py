@@ -94,10 +94,6 @@ class SkipConfig:
     to_first: str | None = None
     to_last: str | None = None
 
-    def __post_init__(self) -> None:
-        if (self.to_first is None) is (self.to_last is None):
-            raise ValueError("skip has to be to_first: STEP or to_last: STEP.")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatternConfig:

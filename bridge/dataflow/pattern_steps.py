@@ -67,6 +67,7 @@ class PatternSteps:
             )
         every = [c for _, _, *lists in compiled for each in lists for _, c in each]
         late = [condition for condition in every if condition.earlier]
+        self._has_late = bool(late)
         self._kept = KeptColumns(
             list(
                 dict.fromkeys(
@@ -79,10 +80,12 @@ class PatternSteps:
                 )
             )
         )
+        with at_place(f"{place}.skip"):
+            skip = _skip(config)
         pattern: Pattern | None = None
         for step, at, where, others, until in compiled:
             with at_place(at):
-                pattern = self._add(pattern, step, config)
+                pattern = _added(pattern, step, skip)
                 if others and not where:
                     raise ConfigError("or_where needs where.", remedy="Write it as where.")
             pattern = self._judged(pattern, step, where, others, until, at)
@@ -112,32 +115,7 @@ class PatternSteps:
             if holds(event):
                 met |= 1 << i
         row = row_json(event) if met & self._accepting else ""
-        return (row, met, self._kept.of(event)) if self._kept.names else (row, met)
-
-    def _add(self, pattern: Pattern | None, step: StepConfig, config: PatternConfig) -> Pattern:
-        """Add a step with its quantifiers."""
-        if pattern is None:
-            if step.kind != "begin":
-                raise ConfigError(
-                    f"the first step is {step.kind}.", remedy=f"Write begin: {step.name}."
-                )
-            pattern = Pattern.begin(step.name, _skip(config))
-        elif step.kind == "begin":
-            raise ConfigError(
-                "begin is for the first step.", remedy=f"Write followed_by: {step.name}."
-            )
-        else:
-            pattern = getattr(pattern, step.kind)(step.name)
-        assert pattern is not None
-        if step.times is not None:
-            counts = (step.times,) if isinstance(step.times, int) else step.times
-            pattern = pattern.times(*counts)
-        if step.times_or_more is not None:
-            pattern = pattern.times_or_more(step.times_or_more)
-        for option in ("one_or_more", "optional", "greedy", "consecutive", "allow_combinations"):
-            if getattr(step, option):
-                pattern = getattr(pattern, option)()
-        return pattern
+        return (row, met, self._kept.of(event)) if self._has_late else (row, met)
 
     def _judged(
         self,
@@ -228,6 +206,30 @@ class PatternSteps:
         return check
 
 
+def _added(pattern: Pattern | None, step: StepConfig, skip: AfterMatchSkip) -> Pattern:
+    """Return the pattern with one more step and its quantifiers."""
+    if pattern is None:
+        if step.kind != "begin":
+            raise ConfigError(
+                f"the first step is {step.kind}.", remedy=f"Write begin: {step.name}."
+            )
+        pattern = Pattern.begin(step.name, skip)
+    elif step.kind == "begin":
+        raise ConfigError("begin is for the first step.", remedy=f"Write followed_by: {step.name}.")
+    else:
+        pattern = getattr(pattern, step.kind)(step.name)
+    assert pattern is not None
+    if step.times is not None:
+        counts = (step.times,) if isinstance(step.times, int) else step.times
+        pattern = pattern.times(*counts)
+    if step.times_or_more is not None:
+        pattern = pattern.times_or_more(step.times_or_more)
+    for option in ("one_or_more", "optional", "greedy", "consecutive", "allow_combinations"):
+        if getattr(step, option):
+            pattern = getattr(pattern, option)()
+    return pattern
+
+
 def _conditions(
     texts: str | Sequence[str], place: str, steps: Sequence[str]
 ) -> list[tuple[str, Condition]]:
@@ -268,13 +270,16 @@ def _operations(step: StepConfig) -> frozenset[Operation]:
 
 def _skip(config: PatternConfig) -> AfterMatchSkip:
     skip = config.skip
-    if isinstance(skip, SkipConfig):
-        if skip.to_first is not None:
-            return AfterMatchSkip.skip_to_first(skip.to_first)
-        assert skip.to_last is not None
+    if not isinstance(skip, SkipConfig):
+        return {
+            "none": AfterMatchSkip.no_skip,
+            "to_next": AfterMatchSkip.skip_to_next,
+            "past_last_event": AfterMatchSkip.skip_past_last_event,
+        }[skip]()
+    if skip.to_first is not None and skip.to_last is None:
+        return AfterMatchSkip.skip_to_first(skip.to_first)
+    if skip.to_last is not None and skip.to_first is None:
         return AfterMatchSkip.skip_to_last(skip.to_last)
-    return {
-        "none": AfterMatchSkip.no_skip,
-        "to_next": AfterMatchSkip.skip_to_next,
-        "past_last_event": AfterMatchSkip.skip_past_last_event,
-    }[skip]()
+    raise ConfigError(
+        "a match skips to one event.", remedy="Write {to_first: STEP} or {to_last: STEP}."
+    )

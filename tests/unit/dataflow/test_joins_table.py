@@ -216,7 +216,9 @@ class Naive:
 def history(shop: Shop, relation: Relation, seed: int) -> tuple[list[CdcEvent], list[Any]]:
     """Return random changes and orders, and what a naive table says to the orders."""
     chance = random.Random(seed)
-    naive, events, expected = Naive(), [], []
+    naive = Naive()
+    events: list[CdcEvent] = []
+    expected: list[tuple[int, str | None]] = []
     full = relation.replica_identity is ReplicaIdentity.FULL
 
     def old(id: int) -> Texts:
