@@ -24,6 +24,7 @@ from tests.fixtures.orders import (
     expected_answers,
     told_answers,
 )
+from tests.fixtures.postgres import PrivateServerFactory
 from tests.fixtures.waiting import eventually
 from tests.fixtures.webhook_receiver import WebhookReceiver
 
@@ -106,6 +107,29 @@ def test_killed_at_random_moments_it_tells_every_answer_once(
     revised = sum(result.get("revision", 0) > 0 for result in told)
     assert revised
     print(f"{kills} kills, {kinds.total()} changes, {len(told)} results, {revised} of them revised")
+
+
+def test_states_in_the_database_itself_survive_kills_and_a_restart_of_the_server(
+    private_server: PrivateServerFactory, make_bridge: MakeBridge
+) -> None:
+    server = private_server()
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        create_tables(connection)
+    bridge = with_processors(server.dsn(), make_bridge, processing={"store": {"type": "postgres"}})
+    bridge.start().wait_until_logged("stream_started")
+    results = bridge.delivered("results").events
+    with Shoppers(server.dsn(), seed=7):
+        for enough in (5, 10, 15):
+            bridge.until(lambda enough=enough: len(results()) >= enough, f"{enough} results")  # type: ignore[misc]
+            bridge.kill()
+            bridge.start()
+    bridge.wait_until_logged("stream_started")
+    server.restart("immediate")
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10)")
+        until_all_is_told(bridge, connection)
+    assert bridge.terminate() == 0
+    assert repeats(results(), "event_id") == []
 
 
 def test_windows_of_an_idle_database_are_told(
