@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from heapq import heappop, heappush
-from operator import itemgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from bridge.processing.events import Key, StreamEvent, normal_key
+from bridge.processing.watermark import END
 
 _Kept: TypeAlias = tuple[int, int, int, Key, StreamEvent]
 """Timestamp, sequence, arrival, key and event, of an event that is kept. It sorts without ever
 comparing keys: no two arrivals are the same."""
-
-_timestamp: Final = itemgetter(0)
 
 
 class Buffer:
@@ -25,7 +23,12 @@ class Buffer:
     Args:
         reach: how long after its own timestamp an event may still find a partner, in microseconds.
         watch_lonely: whether to remember which events have found no partner yet.
+
+    Attributes:
+        due: the watermark above which there is something to drop.
     """
+
+    __slots__ = ("_in_time", "_lonely", "_of_key", "_reach", "_watch_lonely", "due")
 
     def __init__(self, reach: int, *, watch_lonely: bool) -> None:
         self._reach = reach
@@ -33,6 +36,7 @@ class Buffer:
         self._of_key: dict[Key, _Sorted] = {}
         self._in_time: list[_Kept] = []
         self._lonely: set[int] = set()
+        self.due = END
 
     def __len__(self) -> int:
         return len(self._in_time)
@@ -53,6 +57,7 @@ class Buffer:
         kept = (event.timestamp, event.sequence, arrival, key, event)
         events.add(kept)
         heappush(self._in_time, kept)
+        self.due = self._in_time[0][0] + self._reach
         if lonely and self._watch_lonely:
             self._lonely.add(arrival)
 
@@ -82,13 +87,12 @@ class Buffer:
         gone = watermark - self._reach
         while in_time and in_time[0][0] < gone:
             _, _, arrival, key, event = heappop(in_time)
-            events = self._of_key[key]
-            events.drop_first()
-            if not events:
+            if self._of_key[key].drop_first():
                 del self._of_key[key]
             if arrival in self._lonely:
                 self._lonely.remove(arrival)
                 lonely.append(event)
+        self.due = in_time[0][0] + self._reach if in_time else END
         return lonely
 
     def snapshot(self) -> list[tuple[int, bool, tuple[Any, ...]]]:
@@ -103,6 +107,7 @@ class Buffer:
         self._of_key.clear()
         self._in_time.clear()
         self._lonely.clear()
+        self.due = END
         for arrival, lonely, fields in state:
             self.add(StreamEvent(*fields), arrival, lonely=lonely)
 
@@ -120,9 +125,6 @@ class _Sorted:
         self._events: list[_Kept] = []
         self._first = 0
 
-    def __len__(self) -> int:
-        return len(self._events) - self._first
-
     def add(self, kept: _Kept) -> None:
         events = self._events
         if not events or kept > events[-1]:
@@ -131,12 +133,15 @@ class _Sorted:
             insort(events, kept, lo=self._first)
 
     def between(self, first: int, last: int) -> list[_Kept]:
-        begin = bisect_left(self._events, first, lo=self._first, key=_timestamp)
-        end = bisect_right(self._events, last, lo=begin, key=_timestamp)
+        # A tuple of a timestamp alone comes before all that begin with it.
+        begin = bisect_left(self._events, (first,), lo=self._first)
+        end = bisect_left(self._events, (last + 1,), lo=begin)
         return self._events[begin:end]
 
-    def drop_first(self) -> None:
+    def drop_first(self) -> bool:
+        """Drop the first event; return whether it was the last one, too."""
         self._first += 1
         if 2 * self._first >= len(self._events):
             del self._events[: self._first]
             self._first = 0
+        return not self._events

@@ -44,7 +44,8 @@ class Inputs:
         Raises:
             RetractionRefused: the event takes an earlier one back.
         """
-        refuse_retraction(self._join, event)
+        if event.weight != 1:
+            refuse_retraction(self._join, event)
         taking = self._of(side)
         taking.events += 1
         if event.timestamp >= self.watermark:
@@ -60,8 +61,10 @@ class Inputs:
     def observe(self, side: Side, timestamp: int, *, moves_time: bool = True) -> int:
         """Let an event move the watermark of its side; return the watermark of the join."""
         if moves_time:
-            self._of(side).time.observe(timestamp)
-            self.watermark = self._lowest()
+            time = self._of(side).time
+            before = time.current
+            if time.observe(timestamp) != before:
+                self.watermark = self._lowest()
         return self.watermark
 
     def advance(self, watermark: int) -> int:

@@ -172,10 +172,9 @@ class IntervalJoin:
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
         """Return the rows and those that are certain now that the watermark is there."""
-        left, right = self._left.drop(watermark), self._right.drop(watermark)
-        if left or right:
-            alone = [self._alone("left", event) for event in left]
-            alone += [self._alone("right", event) for event in right]
+        if watermark > self._left.due or watermark > self._right.due:
+            alone = [self._alone("left", event) for event in self._left.drop(watermark)]
+            alone += [self._alone("right", event) for event in self._right.drop(watermark)]
             rows += sorted(alone, key=attrgetter("timestamp"))  # at a tie the left stays first
         self._rows += len(rows)
         return rows

@@ -56,6 +56,8 @@ class Contents:
             )
         self.processor = processor
         self._functions = tuple(aggregates.values())
+        self._empty: list[Any] = [None] * len(self._functions)
+        self._creates = tuple(enumerate(function.create for function in self._functions))
         self._adds = tuple(enumerate(function.add for function in self._functions))
         self._retracts = tuple(enumerate(function.retract for function in self._functions))
         self._results = tuple(
@@ -64,7 +66,10 @@ class Contents:
 
     def create(self) -> list[Any]:
         """Return the states of no values."""
-        return [function.create() for function in self._functions]
+        states = self._empty.copy()  # of the very length, which a list that grew has not
+        for position, create in self._creates:
+            states[position] = create()
+        return states
 
     def begin(self, key: Key, start: int, end: int) -> OpenWindow:
         """Return an empty window."""
