@@ -61,6 +61,7 @@ PURE_STANDARD_LIBRARY = {
     "string",
     "struct",
     "textwrap",
+    "threading",  # for Lock alone: several threads ask the store in memory
     "types",
     "typing",
     "urllib.parse",
@@ -80,6 +81,8 @@ IMPURE_CALLS = {
     "uuid4",
     "getnode",
     "default_rng",
+    "Thread",
+    "Timer",
 }
 
 OWNER_OF_LIBRARY = {

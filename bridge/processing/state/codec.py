@@ -163,9 +163,7 @@ def _read(payload: bytes) -> Any:
         kinds = reader.take(count)
         columns = {kind: reader.column(kind, kinds.count(kind)) for kind in sorted(set(kinds))}
         levels.append((kinds, columns))
-        count = sum(
-            _items_per_length(kind) * sum(columns[kind]) for kind in columns if kind in CONTAINERS
-        )
+        count = sum(sum(columns[kind]) for kind in CONTAINERS if kind in columns)
     values: list[Any] = []
     for kinds, columns in reversed(levels):
         values = _fill(kinds, columns, values)
@@ -180,16 +178,10 @@ def _fill(kinds: bytes, columns: Mapping[int, Sequence[Any]], below: list[Any]) 
         if kind not in CONTAINERS:
             of_kind[kind] = iter(column)
             continue
-        sizes = (length * _items_per_length(kind) for length in column)
-        ends = list(accumulate(sizes, initial=end))
+        ends = list(accumulate(column, initial=end))
         end = ends[-1]
         of_kind[kind] = map(_MAKERS[kind], [below[start:stop] for start, stop in pairwise(ends)])
     return list(map(next, map(of_kind.__getitem__, kinds)))
-
-
-def _items_per_length(kind: int) -> int:
-    """Return 2 for a dict, where a key and a value count as one."""
-    return 2 if kind == DICT else 1
 
 
 _MAKERS: Final[dict[int, Callable[[list[Any]], Any]]] = {

@@ -40,9 +40,13 @@ def is_huge(number: int) -> bool:
 
 
 def write_column(kind: int, values: Sequence[Any], out: list[bytes]) -> None:
-    """Append the values, all of this kind, to ``out``. Of containers only the lengths."""
+    """Append the values, all of this kind, to ``out``.
+
+    Of containers it is only how many values each holds; a key of a dict is one, too.
+    """
     if kind in CONTAINERS:
-        _write_integers(list(map(len, values)), out)
+        per_length = 2 if kind == DICT else 1
+        _write_integers([per_length * len(value) for value in values], out)
     else:
         _WRITERS[kind](values, out)
 
@@ -113,7 +117,7 @@ class ColumnReader:
         return self._payload[start : self._at]
 
     def column(self, kind: int, count: int) -> Sequence[Any]:
-        """Return so many values; of containers their lengths."""
+        """Return so many values; of containers, how many values each holds."""
         return self._integers(count) if kind in CONTAINERS else self._readers[kind](count)
 
     def _integers(self, count: int) -> Sequence[int]:
