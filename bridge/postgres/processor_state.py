@@ -30,7 +30,7 @@ from bridge.processing.state.rows import (
     result_row,
     row_result,
 )
-from bridge.processing.state.store import ProcessingCheckpoint, are_new
+from bridge.processing.state.store import RESTORE_REMEDY, ProcessingCheckpoint, are_new
 from sql import load, migrations
 
 _FOLDER: Final = "processing/postgres"
@@ -190,7 +190,7 @@ class PostgresStateStore:
         return EnvironmentProblem(
             f"The processing state of slot {self._slot!r} was removed from "
             f"{self._database.address} while it was in use.",
-            remedy="Start again: the processors then begin with empty states.",
+            remedy=RESTORE_REMEDY,
         )
 
     def _add(self, connection: Connection, first: int, results: Sequence[Result]) -> None:

@@ -37,6 +37,7 @@ from bridge.processing.state.columns import (
     is_huge,
     write_column,
 )
+from bridge.processing.state.store import RESTORE_REMEDY
 
 _VERSION: Final = 1
 _HEADER: Final = struct.Struct("<BBI")
@@ -100,8 +101,7 @@ def decode(data: bytes, name: str) -> Any:
             )
     raise EnvironmentProblem(
         f"State {name!r} is damaged: its checksum is wrong.",
-        remedy="Restore it from a copy, or remove it: its processor then begins with an empty "
-        "state, where the stream is.",
+        remedy=RESTORE_REMEDY,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import Position
 from bridge.processing.state.results import Result
+from bridge.processing.state.store import RESTORE_REMEDY
 
 ResultRow: TypeAlias = tuple[str, str, str, int, bytes | None, bytes, str]
 """id, type, processor, timestamp, row_id, members, sinks."""
@@ -63,8 +64,7 @@ def parse_position(text: str | None) -> Position | None:
     except ValueError as error:
         raise EnvironmentProblem(
             f"The stored position of stream processing is damaged: {error}.",
-            remedy="Restore the processing state from a copy, or remove it: the processors then "
-            "begin with empty states, where the stream is.",
+            remedy=RESTORE_REMEDY,
         ) from error
 
 

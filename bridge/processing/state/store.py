@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bridge.core.errors import InvariantViolated
 from bridge.core.events import Position
 from bridge.processing.state.results import Result
+
+RESTORE_REMEDY: Final = (
+    "Restore the processing state from a copy; or remove it and start with `--accept-gap`: the "
+    "processors then begin with empty states, where the stream is."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from bridge.processing.state.rows import (
     result_row,
     row_result,
 )
-from bridge.processing.state.store import ProcessingCheckpoint, are_new
+from bridge.processing.state.store import RESTORE_REMEDY, ProcessingCheckpoint, are_new
 from bridge.runtime.sqlite_file import SqliteFile
 
 FILE_NAME = "processing.db"
@@ -46,8 +46,8 @@ class SqliteStateStore:
         self._file = SqliteFile(
             directory / FILE_NAME,
             layout="processing/sqlite",
-            when_lost="the processors then begin with empty states, where the stream is, and the "
-            "results in it that no sink got are lost",
+            when_lost="started with `--accept-gap`, the processors then begin with empty states; "
+            "the results in it that no sink got are lost",
         )
         try:
             self._store, self.identity = self._open(slot)
@@ -155,7 +155,7 @@ class SqliteStateStore:
         if row is None:
             raise EnvironmentProblem(
                 f"The state of this slot was removed from {self._file.path} while it was in use.",
-                remedy="Start again: the processors then begin with empty states.",
+                remedy=RESTORE_REMEDY,
             )
         return row
 

@@ -80,7 +80,7 @@ def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_sqlite_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"no database " * 1000)
 
-    with pytest.raises(EnvironmentProblem, match=r"is damaged.*move it away: the processors then"):
+    with pytest.raises(EnvironmentProblem, match=r"is damaged.*move it away: started with"):
         SqliteStateStore(tmp_path, "orders")
 
 
