@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.commands.output import iso_time, print_json, print_table
 from bridge.commands.parsing import add_verb, add_verbs_below
+from bridge.commands.processors import processing_state
 from bridge.core.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def sink_states(config: Config) -> list[dict[str, Any]]:
 
     ``position`` is up to where the target holds the events. ``waiting_events`` and
     ``waiting_bytes`` are what an optional sink's spill holds for it; None for a required sink,
-    whose events wait in the slot.
+    whose events wait in the slot. For a sink that gets results, ``waiting_events`` are those that
+    the store of the processors holds for it, if that is a file.
     """
     from bridge.core.errors import EnvironmentProblem
     from bridge.fanout import spill_directory
@@ -60,6 +62,7 @@ def sink_states(config: Config) -> list[dict[str, Any]]:
             states = SinkStates(store.file, slot)
             delivered, pauses, gaps = states.delivered(), states.pauses(), states.gaps()
             parked = DeadLetterStore(store.file).count()
+    processing = processing_state(config) if config.result_sinks else None
     found = []
     for sink in config.sinks:
         position, waiting, pause = positions.get(sink.name), None, pauses.get(sink.name)
@@ -67,13 +70,16 @@ def sink_states(config: Config) -> list[dict[str, Any]]:
             position = delivered.get(sink.name)
             directory = spill_directory(config.state.dir, slot) / sink.name
             waiting = waiting_in(directory, position)
+        events = None if waiting is None else waiting.events
+        if processing is not None and sink.name in config.result_sinks:
+            events = processing["waiting"].get(sink.name, 0)
         found.append(
             {
                 "name": sink.name,
                 "type": sink.type,
                 "required": sink.required,
                 "position": None if position is None else str(position),
-                "waiting_events": None if waiting is None else waiting.events,
+                "waiting_events": events,
                 "waiting_bytes": None if waiting is None else waiting.bytes,
                 "paused": None if pause is None else pause.reason,
                 "paused_at": None if pause is None else iso_time(pause.paused_at),
@@ -132,6 +138,8 @@ def _pause(args: Namespace) -> int:
     _decide(config, args.name, BY_OPERATOR)
     if args.json:
         print_json({"name": args.name, "paused": BY_OPERATOR})
+    elif args.name in config.result_sinks:
+        print(f"Sink {args.name} is paused. Its results wait in the store of the processors.")
     elif required:
         print(f"Sink {args.name} is paused. It is required: the server keeps WAL meanwhile.")
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.commands.output import print_json, print_table
 from bridge.commands.parsing import add_verb
+from bridge.commands.processors import print_processors, processing_state, processor_states
 from bridge.commands.sinks import print_sinks, sink_states
 from bridge.core.errors import EXIT_OK
 
@@ -37,6 +38,9 @@ def _status(args: Namespace) -> int:
         print_table(("slot", slot["name"]), rows[1:])
     print()
     print_sinks(found["sinks"])
+    if found["processors"]:
+        print()
+        print_processors(found["processors"], found["processing"])
     return EXIT_OK
 
 
@@ -72,4 +76,6 @@ def _state(config: Config) -> dict[str, Any]:
         "phase": None if checkpoint is None else checkpoint.phase.value,
         "checkpoint": None if checkpoint is None else format_lsn(checkpoint.confirmed),
         "sinks": sink_states(config),
+        "processors": processor_states(config),
+        "processing": processing_state(config) if config.processors else None,
     }

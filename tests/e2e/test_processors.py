@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 from collections import Counter
@@ -25,6 +26,7 @@ from tests.fixtures.orders import (
     told_answers,
 )
 from tests.fixtures.postgres import PrivateServerFactory
+from tests.fixtures.slot_history import wait_until_confirmed
 from tests.fixtures.waiting import eventually
 from tests.fixtures.webhook_receiver import WebhookReceiver
 
@@ -190,6 +192,10 @@ def test_results_wait_for_a_sink_that_is_away_and_arrive_in_order(
             bridge.wait_until_logged("sink_retry", count=3)
         bridge.kill()
         bridge.start().wait_until_logged("sink_retry")
+        status = json.loads(bridge.command("status", "--json"))
+        # Results may be added between one look and the next.
+        assert 0 < status["processing"]["results"] <= status["processing"]["waiting"]["results"]
+        assert [bool(sink["waiting_events"]) for sink in status["sinks"]] == [False, True]
         receiver.start()
         expected = expected_answers(connection)
         bridge.until(
@@ -198,6 +204,31 @@ def test_results_wait_for_a_sink_that_is_away_and_arrive_in_order(
         assert bridge.terminate() == 0
         places = list(dict.fromkeys(result["delivery_id"] for result in receiver.kept()))
     assert places == sorted(places)
+
+
+def test_a_paused_result_sink_gets_its_results_when_it_is_resumed(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    create_tables(connection)
+    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge.start().wait_until_logged("stream_started")
+    assert "wait in the store" in bridge.command("sinks", "pause", "results")
+    bridge.wait_until_logged("sink_paused")
+    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10)")
+
+    def waiting() -> int:
+        status = json.loads(bridge.command("status", "--json"))
+        return sum(status["processing"]["waiting"].values())
+
+    bridge.until(lambda: waiting() == 1, "the result waits")
+    assert bridge.delivered("results").events() == []
+    wait_until_confirmed(connection)  # it does not hold the slot
+    bridge.command("sinks", "resume", "results")
+    until_all_is_told(bridge, connection)
+    bridge.until(lambda: waiting() == 0, "the store has forgotten it")
+    assert "Processed up to" in bridge.command("status")
+    assert bridge.terminate() == 0
 
 
 def test_sigterm_delivers_what_was_processed_and_nothing_comes_again(
