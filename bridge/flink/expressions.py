@@ -7,12 +7,10 @@ differ in Flink is an error with its place, not a surprise in a result.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from bridge.core.errors import ConfigError
-from bridge.expressions import times
 from bridge.expressions.errors import EvaluationError, wrong
 from bridge.expressions.intervals import parse_interval
 from bridge.expressions.tree import (
@@ -43,11 +41,10 @@ from bridge.flink.types import (
     interval,
     literal,
 )
+from bridge.flink.values import EXACT, MOMENTS, Sql, fits, number, typed, widest
 
 COMPARISONS: Final = ("=", "<>", "<", "<=", ">", ">=")
 _ORDERED: Final = ("integer", "decimal", "float", "text", "boolean", "date", "timestamp", "instant")
-_MOMENTS: Final = ("date", "timestamp", "instant")
-_EXACT: Final = ("integer", "decimal")
 
 _RENAMED: Final = {
     "lower": "LOWER",
@@ -66,21 +63,6 @@ _CASTS: Final = {
     "double": DOUBLE, "float": DOUBLE, "text": STRING, "varchar": STRING, "date": DATE,
     "timestamp": TIMESTAMP, "timestamptz": INSTANT, "boolean": BOOLEAN, "bool": BOOLEAN,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """A piece of Flink SQL.
-
-    Attributes:
-        text: may stand as an operand anywhere.
-        type: of its values.
-        constant: of a quoted literal, its text.
-    """
-
-    text: str
-    type: FlinkType
-    constant: str | None = None
 
 
 class Renderer:
@@ -154,12 +136,12 @@ class Renderer:
             case "text":
                 return Sql(literal(node.text), UNKNOWN, node.text)
             case "number":
-                return _number(Decimal(node.text))
+                return number(Decimal(node.text))
 
     def _as(self, value: Sql, wanted: FlinkType, at: int) -> Sql:
         """Convert a value to a type that it becomes without a cast in PostgreSQL."""
         source = value.type
-        if source == wanted or (source.kind == wanted.kind and wanted.kind in (*_EXACT, *TEXTUAL)):
+        if source == wanted or (source.kind == wanted.kind and wanted.kind in (*EXACT, *TEXTUAL)):
             return value
         if value.constant is not None:
             return self._literal(value.constant, wanted, at)
@@ -169,10 +151,10 @@ class Renderer:
             exact = decimal(source.digits, 0)
             return Sql(f"CAST({value.text} AS {exact})", exact)
         widens = (
-            (wanted is DOUBLE and source.kind in (*_EXACT, "float"))
+            (wanted is DOUBLE and source.kind in (*EXACT, "float"))
             or (wanted.kind == "text" and source.kind == "name")
             or (wanted is TIMESTAMP and source is DATE)
-            or (wanted is INSTANT and source.kind in _MOMENTS)
+            or (wanted is INSTANT and source.kind in MOMENTS)
         )
         if not widens:
             raise self._wrong(at, f"Flink SQL takes no {source} for {wanted} here")
@@ -181,26 +163,10 @@ class Renderer:
     def _literal(self, text: str, wanted: FlinkType, at: int) -> Sql:
         """Write a quoted literal as the type that its neighbour has."""
         try:
-            match wanted.kind:
-                case "text" | "name":
-                    return Sql(literal(text), STRING)
-                case "integer" | "decimal":
-                    return _number(Decimal(text))
-                case "float":
-                    return Sql(f"CAST({literal(str(float(text)))} AS DOUBLE)", DOUBLE)
-                case "boolean" if text.lower() in ("true", "t", "false", "f"):
-                    return Sql("TRUE" if text.lower()[0] == "t" else "FALSE", BOOLEAN)
-                case "date":
-                    return Sql(f"DATE {literal(_finite_date(times.parse_date(text)))}", DATE)
-                case "timestamp":
-                    moment = _finite_timestamp(times.parse_timestamp(text))
-                    return Sql(f"TIMESTAMP {literal(moment)}", TIMESTAMP)
-                case "instant":
-                    moment = _finite_timestamp(times.parse_timestamptz(text))
-                    return Sql(f"CAST(TIMESTAMP {literal(moment)} AS {INSTANT})", INSTANT)
+            return typed(text, wanted)
         except (ValueError, InvalidOperation, EvaluationError):
-            pass
-        raise self._wrong(at, f"Flink SQL cannot take this literal for {wanted}")
+            problem = f"Flink SQL cannot take this literal for {wanted}"
+            raise self._wrong(at, problem) from None
 
     def _common(self, values: list[Sql], at: int, *, ordered: bool = False) -> list[Sql]:
         """Convert values to one type, as PostgreSQL would."""
@@ -210,11 +176,11 @@ class Renderer:
             wanted = STRING
         elif len(kinds) == 1:
             wanted = known[0]
-        elif kinds <= {*_EXACT, "float"}:
+        elif kinds <= {*EXACT, "float"}:
             wanted = DOUBLE if "float" in kinds else max(known, key=lambda t: t.kind == "decimal")
         elif kinds <= {"text", "name"}:
             wanted = STRING
-        elif kinds <= set(_MOMENTS):
+        elif kinds <= set(MOMENTS):
             wanted = INSTANT if "instant" in kinds else TIMESTAMP
         else:
             names = " and ".join(sorted(str(t) for t in set(known)))
@@ -260,7 +226,7 @@ class Renderer:
             case "coalesce":
                 parts = self._common(values, at)
                 listed = ", ".join(part.text for part in parts)
-                return Sql(f"COALESCE({listed})", _widest(parts))
+                return Sql(f"COALESCE({listed})", widest(parts))
             case "nullif":
                 left, right = self._common(values, at)
                 return Sql(f"NULLIF({left.text}, {right.text})", left.type)
@@ -287,16 +253,18 @@ class Renderer:
         return Sql(f"({text})", BOOLEAN)
 
     def _text_of(self, value: Sql, at: int) -> Sql:
-        if value.type is UNKNOWN or value.type.kind in TEXTUAL:
-            return self._as(value, STRING, at) if value.type is UNKNOWN else value
-        if value.type.kind in (*_EXACT, "date"):
+        if value.type is UNKNOWN:
+            return self._as(value, STRING, at)
+        if value.type.kind in ("text", "name", "digits"):
+            return Sql(value.text, STRING)
+        if value.type.kind in (*EXACT, "date"):
             return Sql(f"CAST({value.text} AS STRING)", STRING)
         raise self._wrong(at, f"a text of {value.type} looks different in Flink SQL")
 
     def _arithmetic(self, name: str, values: list[Sql], node: Call) -> Sql:
         at = node.at
         if len(values) == 1:
-            if values[0].type.kind not in (*_EXACT, "float"):
+            if values[0].type.kind not in (*EXACT, "float"):
                 raise self._wrong(at, f"Flink SQL has no {name} of {values[0].type}")
             return Sql(f"(- {values[0].text})", values[0].type)
         moved = self._moved(name, values, node)
@@ -313,7 +281,7 @@ class Renderer:
             if name == "%":
                 return Sql(f"MOD({sides[0]}, {sides[1]})", BIGINT)
             return Sql(f"({sides[0]} {name} {sides[1]})", BIGINT)
-        if kinds <= set(_EXACT):
+        if kinds <= set(EXACT):
             return self._exact(name, left, right, at)
         if kinds == {"float"} and name != "%":
             if name == "/" and not _nonzero(node.arguments[1]):
@@ -369,7 +337,7 @@ class Renderer:
             for condition, result in zip(conditions, results, strict=False)
         )
         otherwise = f" ELSE {results[-1].text}" if node.otherwise is not None else ""
-        return Sql(f"CASE {branches}{otherwise} END", _widest(results))
+        return Sql(f"CASE {branches}{otherwise} END", widest(results))
 
     def _cast(self, node: Cast) -> Sql:
         at = node.at
@@ -386,71 +354,18 @@ class Renderer:
         if value.constant is not None:
             return self._literal(value.constant, target, at)
         source = value.type
-        if source.kind == target.kind and target.kind not in _EXACT:
+        if source.kind == target.kind and target.kind not in EXACT:
             return self._as(value, target, at)
         if target is STRING:
             return self._text_of(value, at)
-        if _fits(source, target):
+        if fits(source, target):
             return Sql(f"CAST({value.text} AS {target})", target)
         raise self._wrong(at, f"a cast of {source} to {target} may lose values in Flink SQL")
-
-
-def _number(value: Decimal) -> Sql:
-    if not value.is_finite():
-        raise InvalidOperation
-    text = f"{value:f}"
-    shown = f"({text})" if text.startswith("-") else text
-    digits = text.lstrip("-")
-    if "." not in digits and len(digits) < 19:
-        return Sql(shown, INT if len(digits) < 10 else BIGINT)
-    whole, _, fraction = digits.partition(".")
-    whole = whole.lstrip("0")
-    return Sql(shown, decimal(max(1, len(whole) + len(fraction)), len(fraction)))
 
 
 def _nonzero(node: Node) -> bool:
     return isinstance(node, Constant) and node.kind == "number" and Decimal(node.text) != 0
 
 
-def _widest(values: list[Sql]) -> FlinkType:
-    """Return the type that Flink gives values of which one is chosen."""
-    first = values[0].type
-    if first.kind not in _EXACT:
-        return first
-    types = [value.type for value in values]
-    if all(t.kind == "integer" for t in types):
-        return max(types, key=lambda t: t.digits)
-    scale = max(t.scale for t in types)
-    return decimal(min(MAX_DIGITS, max(t.digits - t.scale for t in types) + scale), scale)
-
-
-def _fits(source: FlinkType, target: FlinkType) -> bool:
-    """Whether a cast keeps every value, or rounds it as PostgreSQL does."""
-    if target.kind in _EXACT and source.kind in _EXACT:
-        rounds = source.scale > target.scale
-        if rounds and target.kind == "integer":
-            return False
-        return source.digits - source.scale + rounds <= target.digits - target.scale
-    if source.kind == "digits":
-        return target.kind == "decimal"  # Flink fails where it does not fit
-    if target is DOUBLE:
-        return source.kind in (*_EXACT, "float")
-    if target is DATE:
-        return source.kind in ("timestamp", "instant")
-    return target.kind in _MOMENTS and source.kind in _MOMENTS
-
-
 def _hint(wanted: FlinkType) -> str:
     return "; cast it to numeric(p, s)" if wanted.kind == "digits" else "; cast it to text"
-
-
-def _finite_date(days: times.Moment) -> str:
-    if isinstance(days, float):
-        raise ValueError
-    return times.date_text(days)
-
-
-def _finite_timestamp(us: times.Moment) -> str:
-    if isinstance(us, float):
-        raise ValueError
-    return times.timestamp_text(us)

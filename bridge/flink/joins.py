@@ -14,11 +14,11 @@ from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.core.relation import Relation
 from bridge.expressions import compile_value
-from bridge.flink.expressions import Sql
 from bridge.flink.keys import key_columns, key_values
 from bridge.flink.results import row
 from bridge.flink.sources import MICROSECONDS, TIME, Stream, Wanted, matching
 from bridge.flink.types import BIGINT, interval, quoted
+from bridge.flink.values import EXACT, Sql
 
 MakeStream: TypeAlias = Callable[[InputConfig, Mapping[str, Wanted], str], Stream]
 """Makes the view of an input from the columns that it is to have, and its name."""
@@ -57,6 +57,12 @@ def interval_joined(
         for side, source in (("left", left), ("right", right))
     }
     pairs = list(zip(keys["left"], keys["right"], strict=True))
+    for (name, one), (other_name, other) in pairs:
+        if not _comparable(one, other):
+            raise ConfigError(
+                f"the key joins {name} ({one.type}) to {other_name} ({other.type})",
+                remedy="Cast one of them to the type of the other.",
+            )
     before, after = (0 if t is None else duration_us(t) for t in (join.before, join.after))
     conditions = [f"{one.text} = {other.text}" for (_, one), (_, other) in pairs]
     conditions += [
@@ -83,6 +89,11 @@ def interval_joined(
     }
     members = {"key": row(key), "timestamp": Sql(later, BIGINT)}
     return list(streams.values()), members | _selected(config, streams, wanted), query
+
+
+def _comparable(one: Sql, other: Sql) -> bool:
+    kinds = {one.type.kind, other.type.kind}
+    return len(kinds) == 1 or kinds <= {*EXACT} or kinds <= {"text", "name"}
 
 
 def _wanted(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.config.inputs import InputConfig
+from bridge.core.errors import ConfigError
 from bridge.expressions import compile_value
-from bridge.flink.expressions import Sql
 from bridge.flink.sources import Stream, Wanted
 from bridge.flink.types import quoted
+from bridge.flink.values import Sql
 
 
 def key_columns(config: InputConfig) -> dict[str, Wanted]:
@@ -17,9 +18,21 @@ def key_columns(config: InputConfig) -> dict[str, Wanted]:
 
 
 def key_values(config: InputConfig, stream: Stream) -> dict[str, Sql]:
-    """Return what reads the key of an input from its view, by the names in results."""
-    columns = {name: _column(name) for name in _parts(config)}
-    return {name: Sql(quoted(c), stream.types[c]) for name, c in columns.items()}
+    """Return what reads the key of an input from its view, by the names in results.
+
+    Raises:
+        ConfigError: a part is of a type of which Flink tells equal values apart.
+    """
+    values = {}
+    for name in _parts(config):
+        column = _column(name)
+        found = values[name] = Sql(quoted(column), stream.types[column])
+        if found.type.kind in ("float", "digits"):
+            raise ConfigError(
+                f"the part {name} of the key is a number of which Flink tells equal ones apart",
+                remedy="Cast it to numeric(p, s), or to an integer.",
+            )
+    return values
 
 
 def _parts(config: InputConfig) -> Mapping[str, str]:

@@ -14,8 +14,8 @@ from bridge.core.errors import ConfigError
 from bridge.core.relation import Relation, ReplicaIdentity
 from bridge.expressions.names import nearest
 from bridge.expressions.tree import ColumnName
-from bridge.flink.expressions import Sql
 from bridge.flink.types import BIGINT, STRING, TEXTUAL, FlinkType, flink_type, literal, quoted
+from bridge.flink.values import Sql
 
 _UNSENT: Final = "__debezium_unavailable_value"
 

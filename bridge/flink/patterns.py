@@ -21,12 +21,13 @@ from bridge.core.relation import Relation
 from bridge.expressions.names import ROWS
 from bridge.expressions.reading import read
 from bridge.expressions.tree import ColumnName, Earlier, Node, walk
-from bridge.flink.expressions import Renderer, Sql
+from bridge.flink.expressions import Renderer
 from bridge.flink.joins import MakeStream, row_columns
 from bridge.flink.keys import key_columns, key_values
 from bridge.flink.results import row, rows
 from bridge.flink.sources import IDENTITY, MICROSECONDS, TIME, Stream, Wanted
 from bridge.flink.types import BIGINT, INT, UNKNOWN, interval, quoted
+from bridge.flink.values import Sql
 
 _NEGATIVE: Final = ("not_next", "not_followed_by")
 
@@ -99,7 +100,10 @@ class _Definition:
         if node.function == "count":
             return Sql(str(len(taken)), INT)
         if node.function == "sum" and len(taken) > 1:
-            raise ConfigError(f"Flink SQL is not given {node.label} over several events")
+            raise ConfigError(
+                f"Flink SQL is not given {node.label} over several events",
+                remedy="Use first, last or count, or run this processor in the bridge.",
+            )
         if not taken:
             return Sql("NULL", UNKNOWN)
         column = f"value_{node.column}"

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.errors import ConfigError
-from bridge.flink.expressions import Sql
 from bridge.flink.sources import create_table
 from bridge.flink.topics import connection
 from bridge.flink.types import DOUBLE, STRING, FlinkType, literal, quoted
+from bridge.flink.values import Sql
 
 if TYPE_CHECKING:
     from sinks.kafka.config import KafkaConfig

@@ -13,10 +13,11 @@ from bridge.core.relation import Relation, ReplicaIdentity
 from bridge.core.table_patterns import TablePattern
 from bridge.expressions.names import ROWS
 from bridge.expressions.reading import read
-from bridge.flink.expressions import Renderer, Sql
+from bridge.flink.expressions import Renderer
 from bridge.flink.layouts import Changelog, Envelope, Flat, Layout
 from bridge.flink.topics import Topics
 from bridge.flink.types import FlinkType, interval, literal, quoted
+from bridge.flink.values import Sql
 
 TIME: Final = "`__time`"
 """Event time in a source and its view, in milliseconds, which is Flink's resolution."""
@@ -138,8 +139,8 @@ class _Reader:
     def statement(self, out_of_orderness: int) -> str:
         """Return what creates the table of the topic."""
         layout = self._layout
-        time, us, conditions = self._time()
-        conditions = [layout.selects(self._operations), self._where(), *conditions]
+        time, us, needed = self._time()
+        conditions = [layout.selects(self._operations), self._where(), *needed]
         selected = " AND ".join(condition for condition in conditions if condition) or "TRUE"
         moves = " AND ".join([_SELECTED, f"NOT ({layout.from_snapshot})", *self._in_time])
         # Flink takes a timestamp that equals the watermark for late: one millisecond more.

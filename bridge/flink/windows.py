@@ -12,7 +12,6 @@ from bridge.config.durations import duration_us
 from bridge.config.processors import ProcessorConfig, WindowConfig
 from bridge.core.errors import ConfigError
 from bridge.expressions.calls import read_call
-from bridge.flink.expressions import Sql
 from bridge.flink.results import row
 from bridge.flink.sources import MICROSECONDS, TIME, Stream, Wanted
 from bridge.flink.types import (
@@ -27,6 +26,7 @@ from bridge.flink.types import (
     interval,
     quoted,
 )
+from bridge.flink.values import Sql
 
 _MEAN_SCALE: Final = 18
 """Digits after the point of a mean of exact numbers: more than the 16 that PostgreSQL has."""
@@ -166,7 +166,7 @@ def _aggregate(name: str, text: str, stream: Stream) -> Sql:
     match function:
         case "count":
             return Sql("COUNT(*)" if value is None else f"COUNT({value.text})", BIGINT)
-        case "count_distinct" if value is not None and kind != "opaque":
+        case "count_distinct" if value is not None and kind not in ("digits", "opaque"):
             return Sql(f"COUNT(DISTINCT {value.text})", BIGINT)
         case "sum" if value is not None and kind in ("integer", "decimal", "float"):
             total = _sum_type(value.type)

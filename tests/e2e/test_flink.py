@@ -57,6 +57,12 @@ PROCESSORS = """
                  kinds: count(distinct new.kind), ids: sum(new.id), heavy: max(new.weight)}
     out_of_orderness: 6s
     to: [answers]
+  - name: by_commit
+    from: {tables: [public.orders, public.payments], operations: [insert, update]}
+    key: {what: "operation || ' ' || table"}
+    window: {type: tumbling, size: 30s}
+    aggregates: {events: count(), ids: sum(id)}
+    to: [answers]
   - name: sliding
     from: {tables: [public.orders]}
     time: new.created_at
