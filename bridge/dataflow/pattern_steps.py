@@ -23,6 +23,40 @@ Early: TypeAlias = Callable[[CdcEvent], bool | None]
 Late: TypeAlias = Callable[[StreamEvent, Matched], bool | None]
 
 
+class _Step:
+    """A step with its conditions, each with its place.
+
+    Args:
+        config: the step.
+        place: of it, for errors.
+        names: of the steps that conditions can ask for what they have accepted.
+
+    Raises:
+        ConfigError: with the place of the condition or the table that is wrong.
+    """
+
+    def __init__(self, config: StepConfig, place: str, names: Sequence[str]) -> None:
+        self.config = config
+        self.place = place
+        self.where = _conditions(config.where, f"{place}.where", names)
+        self.others = _conditions(config.or_where, f"{place}.or_where", names)
+        self.until = _conditions(config.until or (), f"{place}.until", names)
+        self.covers = _covering(None if config.tables is None else patterns(config.tables, place))
+        self._operations = _operations(config)
+        if self.others and not self.where:
+            with at_place(place):
+                raise ConfigError("or_where needs where.", remedy="Write it as where.")
+
+    @property
+    def placed(self) -> list[tuple[str, Condition]]:
+        """All conditions with their places."""
+        return [*self.where, *self.others, *self.until]
+
+    def applies(self, event: CdcEvent) -> bool:
+        """Whether the step is about events of this table and operation."""
+        return event.operation in self._operations and self.covers(event.relation)
+
+
 class PatternSteps:
     """The steps of a definition.
 
@@ -45,50 +79,25 @@ class PatternSteps:
 
     def __init__(self, config: PatternConfig, place: str) -> None:
         self.undecided = 0
+        self.failure: ConfigError | None = None
         self._early: list[Early] = []
         self._accepting = 0
-        self._checks: list[Callable[[Relation], None]] = []
-        self._accepts: dict[str, Callable[[Relation], bool]] = {}
-        self.failure: ConfigError | None = None
-        names = [s.name for s in config.steps if not s.kind.startswith("not_")]
-        compiled = []
-        for i, step in enumerate(config.steps):
-            at = f"{place}.steps[{i}]"
-            tables = None if step.tables is None else patterns(step.tables, at)
-            self._accepts[step.name] = _covering(tables)
-            compiled.append(
-                (
-                    step,
-                    at,
-                    _conditions(step.where, f"{at}.where", names),
-                    _conditions(step.or_where, f"{at}.or_where", names),
-                    _conditions(step.until or (), f"{at}.until", names),
-                )
-            )
-        every = [c for _, _, *lists in compiled for each in lists for _, c in each]
-        late = [condition for condition in every if condition.earlier]
-        self._has_late = bool(late)
-        self._kept = KeptColumns(
-            list(
-                dict.fromkeys(
-                    name
-                    for condition in late
-                    for name in (
-                        *(name for _, name in condition.columns),
-                        *(term.column for term in condition.earlier if term.column),
-                    )
-                )
-            )
-        )
+        names = [step.name for step in config.steps if not step.kind.startswith("not_")]
+        self._steps = [
+            _Step(step, f"{place}.steps[{i}]", names) for i, step in enumerate(config.steps)
+        ]
+        late = [placed for step in self._steps for placed in step.placed if placed[1].earlier]
+        self._kept = KeptColumns(_columns_of([condition for _, condition in late]))
+        self._late: dict[Condition, LateCondition] = {}
+        for at, condition in late:
+            with at_place(at):
+                self._late[condition] = LateCondition(condition, self._kept, self._count_undecided)
         with at_place(f"{place}.skip"):
             skip = _skip(config)
         pattern: Pattern | None = None
-        for step, at, where, others, until in compiled:
-            with at_place(at):
-                pattern = _added(pattern, step, skip)
-                if others and not where:
-                    raise ConfigError("or_where needs where.", remedy="Write it as where.")
-            pattern = self._judged(pattern, step, where, others, until, at)
+        for step in self._steps:
+            with at_place(step.place):
+                pattern = self._judged(_added(pattern, step.config, skip), step)
         assert pattern is not None
         if config.within is not None:
             with at_place(f"{place}.within"):
@@ -101,8 +110,15 @@ class PatternSteps:
         Raises:
             ConfigError: with the place of the condition.
         """
-        for check in self._checks:
-            check(relation)
+        about = [step.config.name for step in self._steps if step.covers(relation)]
+        for step in self._steps:
+            covers = step.covers(relation)
+            for place, condition in step.placed:
+                with at_place(place, remedy="Let tables name the tables that the step is about."):
+                    if condition.earlier:
+                        self._late[condition].check(relation, covers, about)
+                    elif covers:
+                        condition.check(relation)
 
     def value(self, event: CdcEvent) -> tuple[Any, ...]:
         """Return what is kept of an event.
@@ -115,61 +131,43 @@ class PatternSteps:
             if holds(event):
                 met |= 1 << i
         row = row_json(event) if met & self._accepting else ""
-        return (row, met, self._kept.of(event)) if self._has_late else (row, met)
+        return (row, met, self._kept.of(event)) if self._late else (row, met)
 
-    def _judged(
-        self,
-        pattern: Pattern,
-        step: StepConfig,
-        where: list[tuple[str, Condition]],
-        others: list[tuple[str, Condition]],
-        until: list[tuple[str, Condition]],
-        at: str,
-    ) -> Pattern:
+    def _judged(self, pattern: Pattern, step: _Step) -> Pattern:
         """Add the conditions of the step that was added last."""
-        covers, operations = self._accepts[step.name], _operations(step)
+        where = [condition for _, condition in step.where]
+        others = [condition for _, condition in step.others]
+        if any(condition.earlier for condition in (*where, *others)):
+            bit = self._early_bit(step.applies)
+            all_of = [self._term(condition, step) for condition in where]
+            any_of = [self._term(condition, step) for condition in others]
 
-        def applies(event: CdcEvent) -> bool:
-            return event.operation in operations and covers(event.relation)
-
-        for place, condition in (*where, *others, *until):
-            self._checks.append(self._check(place, condition, covers))
-        with at_place(at):
-            demanded = [condition for _, condition in where]
-            enough = [condition for _, condition in others]
-            if any(condition.earlier for condition in (*demanded, *enough)):
-                bit = self._early_bit(applies)
-                all_of = [self._term(condition, applies) for condition in demanded]
-                any_of = [self._term(condition, applies) for condition in enough]
-
-                def accepts(event: StreamEvent, matched: Matched) -> bool:
-                    return bool(event.value[1] & bit) and (
-                        all(holds(event, matched) for holds in all_of)
-                        or any(holds(event, matched) for holds in any_of)
-                    )
-
-                pattern = pattern.where(accepts)
-            else:
-                bit = self._early_bit(
-                    lambda event: (
-                        applies(event)
-                        and (
-                            all(holds(event) for holds in demanded)
-                            or any(holds(event) for holds in enough)
-                        )
-                    )
+            def accepts(event: StreamEvent, matched: Matched) -> bool:
+                return bool(event.value[1] & bit) and (
+                    all(holds(event, matched) for holds in all_of)
+                    or any(holds(event, matched) for holds in any_of)
                 )
-                pattern = pattern.where(lambda event: bool(event.value[1] & bit))
-            self._accepting |= bit
-            for _, condition in until:
-                pattern = pattern.until(self._term(condition, applies))
+
+            pattern = pattern.where(accepts)
+        else:
+
+            def accepts_early(event: CdcEvent) -> bool:
+                return step.applies(event) and (
+                    all(holds(event) for holds in where) or any(holds(event) for holds in others)
+                )
+
+            bit = self._early_bit(accepts_early)
+            pattern = pattern.where(lambda event: bool(event.value[1] & bit))
+        self._accepting |= bit
+        for _, condition in step.until:
+            pattern = pattern.until(self._term(condition, step))
         return pattern
 
-    def _term(self, condition: Condition, applies: Callable[[CdcEvent], bool]) -> Late:
+    def _term(self, condition: Condition, step: _Step) -> Late:
         if not condition.earlier:
-            bit = self._early_bit(lambda event: applies(event) and condition(event))
+            bit = self._early_bit(lambda event: step.applies(event) and condition(event))
             return lambda event, matched: bool(event.value[1] & bit)
-        late = LateCondition(condition, self._kept, self._count_undecided)
+        late = self._late[condition]
 
         def holds(event: StreamEvent, matched: Matched) -> bool | None:
             try:
@@ -187,23 +185,14 @@ class PatternSteps:
     def _count_undecided(self) -> None:
         self.undecided += 1
 
-    def _check(
-        self, place: str, condition: Condition, covers: Callable[[Relation], bool]
-    ) -> Callable[[Relation], None]:
-        late = None
-        if condition.earlier:
-            with at_place(place):
-                late = LateCondition(condition, self._kept, self._count_undecided)
 
-        def check(relation: Relation) -> None:
-            with at_place(place, remedy="Let tables name the tables that the step is about."):
-                if late is not None:
-                    steps = [name for name, accepts in self._accepts.items() if accepts(relation)]
-                    late.check(relation, covers(relation), steps)
-                elif covers(relation):
-                    condition.check(relation)
-
-        return check
+def _columns_of(conditions: Sequence[Condition]) -> list[str]:
+    """Return the columns that late conditions read of their event and of earlier ones."""
+    names: dict[str, None] = {}
+    for condition in conditions:
+        names |= dict.fromkeys(name for _, name in condition.columns)
+        names |= dict.fromkeys(term.column for term in condition.earlier if term.column)
+    return list(names)
 
 
 def _added(pattern: Pattern | None, step: StepConfig, skip: AfterMatchSkip) -> Pattern:
