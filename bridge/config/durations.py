@@ -31,8 +31,11 @@ def duration_us(text: str) -> int:
 
     Args:
         text: of the form that ``DURATION`` or ``SHIFT`` describes.
+
+    Raises:
+        ValueError: it is of another form.
     """
-    found = re.fullmatch(r"(-?[0-9.]+)([a-z]+)", text)
-    if found is None:
+    if re.fullmatch(f"-?{_NUMBER}", text) is None:
         raise ValueError(f"not {_FORM}")
-    return int(Decimal(found[1]) * UNITS[found[2]])
+    number = text.rstrip("".join(UNITS))
+    return int(Decimal(number) * UNITS[text.removeprefix(number)])

@@ -223,8 +223,9 @@ def _source(definition: PythonProcessor, *, by_commit: bool) -> tuple[Input, Fie
         return made
 
     def check(relation: Relation) -> None:
-        for made in expressions:
-            made.check(relation)
+        with at_place(f"Processor {definition.name!r}"):
+            for made in expressions:
+                made.check(relation)
 
     time = None
     if not by_commit:

@@ -1,0 +1,65 @@
+"""docs/processors.md: its reference is what the code says, and its processors compile."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from bridge.config import load_config
+from bridge.config.docstrings import attribute_docs, setting_name
+from bridge.config.processors import ProcessorConfig
+from bridge.dataflow import make_dataflows
+
+PAGE = Path(__file__).parents[3] / "docs/processors.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def default_of(setting: Field[Any]) -> str:
+    if setting.default is MISSING:
+        return "" if setting.default_factory is not MISSING else "required"
+    return "" if setting.default in (None, "", ()) else f"`{setting.default}`"
+
+
+def rows(shape: type, prefix: str) -> list[str]:
+    docs, hints = attribute_docs(shape), get_type_hints(shape)
+    found = []
+    for setting in fields(shape):
+        name = setting_name(setting)
+        found.append(f"| `{prefix}{name}` | {default_of(setting)} | {docs[name]} |")
+        kinds = [kind for kind in (*get_args(hints[setting.name]), None) if is_dataclass(kind)]
+        if kinds and name in ("from", "window"):
+            assert isinstance(kinds[0], type)
+            found += rows(kinds[0], f"{prefix}{name}.")
+    return found
+
+
+def test_the_reference_lists_every_setting_with_its_default() -> None:
+    page = [line for line in TEXT.splitlines() if line.startswith("| `processors[].")]
+    assert page == rows(ProcessorConfig, "processors[].")
+
+
+@pytest.mark.parametrize("example", blocks("yaml"))
+def test_the_examples_compile(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("shop_processors")
+    exec(compile(blocks("python")[0], str(PAGE), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "shop_processors", module)
+    text = example
+    if "source:" not in text:
+        text += "\nsource: {dsn: host=localhost}\n"
+    if "sinks:" not in text:
+        text += "\nsinks: [{type: stdout}, {type: file, name: results, path: results.jsonl}]\n"
+    file = tmp_path / "pgbridge.yaml"
+    file.write_text(text)
+    assert make_dataflows(load_config(file, {}, {}).processors)
