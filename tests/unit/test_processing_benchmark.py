@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.benchmarks.processing import measure
 from tests.benchmarks.processing.answers import Answer, Digest
 from tests.benchmarks.processing.bridge_engine import Bridge
 from tests.benchmarks.processing.jobs import (
@@ -112,6 +113,26 @@ def test_a_digest_depends_on_every_part_of_an_answer_but_not_on_their_order() ->
     assert (
         len({total(("a", 0, 1)), total(("b", 0, 1)), total(("a", 1, 1)), total(("a", 0, 2))}) == 4
     )
+
+
+@pytest.mark.parametrize(
+    ("differs", "check"),
+    [({"digest": 8}, True), ({"results": 4}, True), ({"results": 4, "digest": None}, False)],
+)
+def test_a_job_is_void_if_an_engine_gives_another_answer(
+    monkeypatch: pytest.MonkeyPatch, differs: dict[str, Any], check: bool
+) -> None:
+    def process(module: str, engine: str, *arguments: str) -> dict[str, Any]:
+        checking = "--check" in arguments
+        same = {"wall_s": 1.0, "cpu_s": 1.0, "grown_mb": 1.0, "results": 3}
+        same["digest"] = 7 if checking else None
+        return same | differs if engine == "other" and checking is check else same
+
+    monkeypatch.setattr(measure, "_process", process)
+    monkeypatch.setattr(measure, "engines", lambda: {BRIDGE: BRIDGE, "other": "other"})
+
+    with pytest.raises(measure.Void, match="tumbling-count with 5 keys gave different answers"):
+        measure.race(Load(Job.TUMBLING, 5, 10), repeat=1, note=lambda line: None)
 
 
 def test_the_ratio_is_to_the_first_engine_of_the_same_round() -> None:
