@@ -180,12 +180,11 @@ def open_store(config: Config) -> ProcessingStore:
         return SqliteStateStore(config.state.dir, source.slot)
     from bridge.postgres.processor_state import PostgresStateStore
 
-    own = settings.dsn is not None
     return PostgresStateStore(
         Database(settings.dsn or source.sql_dsn or source.dsn),
         source.slot,
         schema=settings.schema,
-        publication=None if own else source.publication,
+        publication=source.publication,
     )
 
 

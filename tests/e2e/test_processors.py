@@ -26,7 +26,7 @@ from tests.fixtures.orders import (
     told_answers,
 )
 from tests.fixtures.postgres import PrivateServerFactory
-from tests.fixtures.slot_history import wait_until_confirmed
+from tests.fixtures.slot_history import current_wal_lsn, look_at_slot, wait_until_confirmed
 from tests.fixtures.waiting import eventually
 from tests.fixtures.webhook_receiver import WebhookReceiver
 
@@ -228,6 +228,40 @@ def test_a_paused_result_sink_gets_its_results_when_it_is_resumed(
     until_all_is_told(bridge, connection)
     bridge.until(lambda: waiting() == 0, "the store has forgotten it")
     assert "Processed up to" in bridge.command("status")
+    assert bridge.terminate() == 0
+
+
+@pytest.mark.nightly
+def test_processing_waits_before_undelivered_results_fill_the_disk(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    rows = 250_000
+    connection = newest_database.connect()
+    create_tables(connection)
+    each = {
+        "name": "each",
+        "from": {"tables": ["public.orders"], "operations": ["insert"]},
+        "window": {"type": "count", "count": 1},
+        "aggregates": {"last": "max(new.id)"},
+        "to": ["results"],
+    }
+    bridge = with_processors(newest_database.dsn, make_bridge, processors=[each])
+    bridge.start().wait_until_logged("stream_started")
+    bridge.command("sinks", "pause", "results")
+    bridge.wait_until_logged("sink_paused")
+    connection.execute(
+        "INSERT INTO orders (customer, amount) SELECT 1, 1 FROM generate_series(1, %s)", [rows]
+    )
+    end = current_wal_lsn(connection)
+    bridge.wait_until_logged("processing_held_up", timeout=_CATCH_UP_S)
+    waiting = json.loads(bridge.command("status", "--json"))["processing"]["waiting"]["results"]
+    assert 100_000 <= waiting < rows
+    assert look_at_slot(connection).confirmed < end
+    bridge.command("sinks", "resume", "results")
+    results = bridge.delivered("results").events
+    bridge.until(lambda: len(results()) >= rows, "all results", _CATCH_UP_S)
+    assert [int(result["values"]["last"]) for result in results()] == list(range(1, rows + 1))
+    wait_until_confirmed(connection, end)
     assert bridge.terminate() == 0
 
 
