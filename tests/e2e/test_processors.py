@@ -316,6 +316,38 @@ def test_a_changed_definition_begins_anew_and_the_old_state_is_reported(
     assert bridge.terminate() == 0
 
 
+def test_what_has_no_value_is_a_dead_letter_and_what_cannot_be_is_an_error(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    connection = newest_database.connect()
+    connection.execute("CREATE TABLE readings (id int8 PRIMARY KEY, value text)")
+    total = {
+        "name": "total",
+        "from": {"tables": ["public.readings"]},
+        "where": "new.value::int8 > 0",
+        "window": {"type": "count", "count": 1},
+        "aggregates": {"readings": "count()"},
+        "to": ["results"],
+    }
+    bridge = with_processors(
+        newest_database.dsn, make_bridge, tables=["public.readings"], processors=[total]
+    )
+    bridge.start().wait_until_logged("stream_started")
+    connection.execute("INSERT INTO readings VALUES (1, '7'), (2, 'seven'), (3, '9')")
+    results = bridge.delivered("results").events
+    bridge.until(lambda: len(results()) == 2, "two results")
+    assert bridge.terminate() == 0
+    [letter] = json.loads(bridge.command("dlq", "list", "--json"))
+    assert (letter["sink"], letter["table"]) == ("processor:total", "readings")
+    assert "seven" not in bridge.stderr
+
+    connection.execute("ALTER TABLE readings RENAME COLUMN value TO measured")
+    bridge.start().wait_until_logged("stream_started")
+    connection.execute("INSERT INTO readings VALUES (4, '11')")
+    assert bridge.wait() == 2
+    assert "Processor 'total' cannot go on" in bridge.stderr
+
+
 def test_a_lost_store_is_a_gap_unless_that_is_accepted(
     newest_database: Database, make_bridge: MakeBridge
 ) -> None:
