@@ -191,6 +191,7 @@ def open_store(config: Config) -> ProcessingStore:
 def _stream_start(point: StartPoint, *, accept_gap: bool) -> StreamStart:
     return StreamStart(
         first=point.checkpoint.phase is not Phase.STREAMING and point.gap_from is None,
+        rows=point.snapshot is not None,
         known=point.checkpoint.positions.get(PARTICIPANT),
         confirmed=point.confirmed,
         wal_lsn=point.server.wal_lsn,

@@ -34,7 +34,8 @@ class StreamStart:
     """How the stream starts, as far as processing has to know.
 
     Attributes:
-        first: whether it begins with this start, perhaps with the existing rows.
+        first: whether it begins with this start.
+        rows: whether it begins with the existing rows.
         known: up to where the processors were, as the bridge's checkpoint says; None if they took
             no part in the last run.
         confirmed: where the slot stands.
@@ -44,6 +45,7 @@ class StreamStart:
     """
 
     first: bool
+    rows: bool
     known: Position | None
     confirmed: Lsn
     wal_lsn: Lsn
@@ -73,12 +75,18 @@ def restore_states(
     _forget_unused(store, dataflows)
     missing = [flow for flow in dataflows if flow.state_name not in found.states]
     for dataflow in missing:
-        if dataflow.needs_rows and not start.first:
+        if dataflow.needs_rows and not start.rows:
+            why = (
+                "source.snapshot does not let them come."
+                if start.first
+                else "the slot already streams: they do not come again."
+            )
             raise EnvironmentProblem(
                 f"Processor {dataflow.name!r} needs the rows of {', '.join(dataflow.needs_rows)}, "
-                "and the slot already streams: they do not come again.",
-                remedy="Give the bridge another source.slot and state.dir, so that it begins with "
-                "the existing rows, or drop the slot and empty state.dir.",
+                f"and {why}",
+                remedy="Set source.snapshot to initial, and give the bridge another source.slot "
+                "and state.dir, or drop the slot and empty state.dir, so that it begins with the "
+                "existing rows.",
             )
     for dataflow in dataflows:
         if dataflow.state_name in found.states:

@@ -16,9 +16,15 @@ from tests.fixtures.counting_dataflow import CountingDataflow, make_answer
 
 PLACE = Position(0x1000, 2)
 RESUMED = StreamStart(
-    first=False, known=PLACE, confirmed=0x1030, wal_lsn=0x9000, promoted=False, accept_gap=False
+    first=False,
+    rows=False,
+    known=PLACE,
+    confirmed=0x1030,
+    wal_lsn=0x9000,
+    promoted=False,
+    accept_gap=False,
 )
-FIRST = replace(RESUMED, first=True, known=None)
+FIRST = replace(RESUMED, first=True, rows=True, known=None)
 NAME = CountingDataflow().state_name
 
 
@@ -112,5 +118,7 @@ def test_a_processor_that_needs_rows_is_refused_when_they_are_past() -> None:
     dataflow = CountingDataflow(needs_rows=("public.customers",))
     with pytest.raises(EnvironmentProblem, match=r"needs the rows of public\.customers"):
         restore_states(store_at(PLACE), [dataflow], RESUMED)
+    with pytest.raises(EnvironmentProblem, match=r"source\.snapshot does not let them come"):
+        restore_states(store_at(PLACE), [dataflow], replace(FIRST, rows=False))
     restore_states(store_at(PLACE), [dataflow], FIRST)
     restore_states(store_at(PLACE, counting=7), [dataflow], RESUMED)
