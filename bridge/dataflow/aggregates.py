@@ -258,8 +258,8 @@ def _check_type(aggregate: _Aggregate, found: SqlType, relation: Relation) -> No
     if before is not None and _family(before) != _family(found):
         raise ConfigError(
             f"{what}, and was {before} before.",
-            remedy="Cast it so that it is the same in all tables; after a change of a table's "
-            "column set another version of the processor, which begins anew.",
+            remedy="Cast it so that it is the same in all tables; another version of the processor "
+            "begins anew.",
         )
 
 

@@ -85,6 +85,7 @@ def make_windows(config: ProcessorConfig, place: str) -> WindowDataflow:
         state_name=state_name_of(config),
         sinks=config.to,
         changelog=changelog,
+        needs_rows=config.from_.tables if changelog else (),
         commits_tell_time=config.time in (COMMIT_TIME, PROCESSING_TIME),
         lag=lag,
         ends=not isinstance(window, _TIMELESS),

@@ -191,8 +191,8 @@ class Input:
             raise EnvironmentProblem(
                 f"Processor {self._processor!r} is in changelog mode, and "
                 f"{relation.qualified_name} does not send what a row was before it changed.",
-                remedy=f"{full_identity(relation)} and then, because changes before that stay as "
-                "they are, begin anew with another version of the processor.",
+                remedy=f"{full_identity(relation)} Changes before that stay as they are: begin "
+                "anew with another source.slot and state.dir, and the existing rows.",
             )
         return _with_row(event, old)
 

@@ -196,6 +196,7 @@ def make_dataflow(definition: PythonProcessor, sinks: tuple[str, ...]) -> Window
         state_name=definition.state_name,
         sinks=sinks,
         changelog=changelog,
+        needs_rows=definition.tables if changelog else (),
         commits_tell_time=by_commit,
         lag=lag,
         ends=not isinstance(definition.window, WindowType.Count | WindowType.Global),

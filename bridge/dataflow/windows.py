@@ -30,6 +30,7 @@ class WindowRules:
         state_name: under which it keeps its state.
         sinks: names of those that get its results.
         changelog: whether rows are taken back.
+        needs_rows: patterns of the tables whose rows it has to see before it begins.
         commits_tell_time: whether the commit time of every event says how far time has come.
         lag: how far behind the server's clock events may be, in microseconds.
         ends: whether windows end at a time.
@@ -39,6 +40,7 @@ class WindowRules:
     state_name: str
     sinks: tuple[str, ...]
     changelog: bool
+    needs_rows: tuple[str, ...]
     commits_tell_time: bool
     lag: int
     ends: bool
@@ -56,14 +58,13 @@ class WindowDataflow:
         processor: which computes it.
     """
 
-    needs_rows: tuple[str, ...] = ()
-
     def __init__(
         self, rules: WindowRules, source: Input, aggregates: Aggregates, processor: StreamProcessor
     ) -> None:
         self.name = rules.name
         self.state_name = rules.state_name
         self.sinks = rules.sinks
+        self.needs_rows = rules.needs_rows
         self._rules = rules
         self._input = source
         self._aggregates = aggregates

@@ -178,6 +178,11 @@ def test_what_cannot_be_taken_back_is_refused(settings: dict[str, Any], message:
         flow_of(**settings)
 
 
+def test_it_has_to_see_the_rows_that_there_are() -> None:
+    assert flow_of().needs_rows == ("public.orders",)
+    assert make_dataflows([config()])[0].needs_rows == ()
+
+
 def test_the_tables_that_have_to_send_their_old_rows_are_known() -> None:
     others = [replace(changelog(), name="two"), config()]
     assert changelog_tables([changelog(), *others]) == ("public.orders",)

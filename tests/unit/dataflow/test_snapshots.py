@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.config.processors import ProcessorConfig, WindowConfig
-from bridge.core.events import CdcEvent
+from bridge.core.events import CdcEvent, Texts
 from bridge.dataflow import make_dataflows
 from bridge.processing.state.codec import decode, encode
 from bridge.processing.state.results import Result
@@ -48,7 +48,9 @@ CHANGING = [
 
 
 def some_events(rng: random.Random, *, changing: bool) -> list[CdcEvent]:
-    stream, rows, events = Stream(), [], []
+    stream = Stream()
+    rows: list[Texts] = []
+    events: list[CdcEvent] = []
     for second in range(rng.randrange(60)):
         row = order(
             id=second,

@@ -28,7 +28,7 @@ def global_windows() -> StreamProcessor:
 
 
 @st.composite
-def changes(draw: st.DrawFn) -> list[StreamEvent]:
+def changes(draw: Any) -> list[StreamEvent]:
     """Events, some of which take an earlier one back; timestamps are in no order."""
     added: list[StreamEvent] = []
     events: list[StreamEvent] = []
@@ -72,7 +72,8 @@ def expected_of(events: list[StreamEvent]) -> dict[str, dict[str, Any]]:
 def test_the_last_result_of_a_key_is_what_all_its_events_give(
     events: list[StreamEvent], data: Any
 ) -> None:
-    processor, last, revisions = global_windows(), {}, {}
+    processor, last = global_windows(), {}
+    revisions: dict[str, int] = {}
     cut = data.draw(st.integers(0, len(events)))
     for place, event in enumerate(events):
         if place == cut:
@@ -128,7 +129,9 @@ def test_sessions_and_counts_cannot_be_emptied(window: Any) -> None:
         StreamProcessor(window, COUNT).clear()
 
 
-@pytest.mark.parametrize("window", [WindowType.Tumbling(10), WindowType.Session(5)])
+@pytest.mark.parametrize(
+    "window", [WindowType.Tumbling(10), WindowType.Sliding(10, 10), WindowType.Session(5)]
+)
 def test_events_that_do_not_move_the_time_make_none_late(window: Any) -> None:
     processor = StreamProcessor(window, COUNT)
     events = [StreamEvent("a", timestamp, 1) for timestamp in (100, 1, 50, 2)]
