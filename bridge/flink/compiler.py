@@ -11,6 +11,7 @@ from bridge.config.inputs import InputConfig
 from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.core.relation import Relation
+from bridge.dataflow import make_dataflows
 from bridge.flink.joins import interval_joined
 from bridge.flink.keys import key_columns, key_values
 from bridge.flink.patterns import matched
@@ -46,6 +47,10 @@ def compile_processors(
         raise ConfigError(
             "The configuration has no processors.", remedy="Define some under processors."
         )
+    for processor in config.processors:
+        with _named(processor):
+            _check_language(processor)
+    make_dataflows(config.processors)  # which says what is wrong with a definition itself
     chosen = choose_sink(config, sink)
     tables, inserts = [_HEADER], []
     for processor in config.processors:
@@ -58,16 +63,18 @@ def compile_processors(
     return "\n\n".join([*tables, f"EXECUTE STATEMENT SET\nBEGIN\n{body}\nEND;"]) + "\n"
 
 
-def _compile(
-    config: Config, processor: ProcessorConfig, relations: Sequence[Relation], topics: Topics
-) -> tuple[list[str], list[str]]:
-    """Return the statements that create tables and views, and those that insert."""
+def _check_language(processor: ProcessorConfig) -> None:
     if processor.python is not None:
         raise ConfigError(
             "a function in Python cannot be written as SQL",
             remedy="Define it in the configuration, or run this processor in the bridge.",
         )
 
+
+def _compile(
+    config: Config, processor: ProcessorConfig, relations: Sequence[Relation], topics: Topics
+) -> tuple[list[str], list[str]]:
+    """Return the statements that create tables and views, and those that insert."""
     if processor.mode == "changelog" and processor.window is None:
         raise ConfigError(
             "Flink SQL has no joins in time and no patterns over rows that are taken back",
@@ -111,6 +118,7 @@ def _named(processor: ProcessorConfig) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError(
-            f"The processor {processor.name!r} cannot run on Flink: {error.message}",
+            f"The processor {processor.name or processor.python!r} cannot run on Flink: "
+            f"{error.message}",
             remedy=error.remedy,
         ) from error

@@ -31,12 +31,17 @@ def compiled(
 ) -> str:
     """Return the SQL of processors, each an entry of the list in YAML without ``to``."""
     entries = "".join(f"  - {processor[:-1]}, to: [answers]}}\n" for processor in processors)
-    config = directory / "pgbridge.yaml"
-    config.write_text(
+    configuration = (
         "source: {dsn: host=localhost, slot: shop}\n"
         f"sinks:\n  - {changes}\n  - {answers}\nprocessors:\n{entries}"
     )
-    tables = directory / "schema.yaml"
+    return compiled_text(directory, configuration, schema, sink)
+
+
+def compiled_text(directory: Path, configuration: str, schema: str, sink: str | None = None) -> str:
+    """Return the SQL of a whole configuration, over the tables of a file."""
+    config, tables = directory / "pgbridge.yaml", directory / "schema.yaml"
+    config.write_text(configuration)
     tables.write_text(schema)
     settings = load_config(config, environ={})
     return compile_processors(settings, relations_of_file(tables, ValueStyle()), sink=sink)

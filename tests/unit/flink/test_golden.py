@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.flink.compiling import CHANGES, compiled
+from tests.unit.flink.compiling import CHANGES, compiled, compiled_text
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -105,3 +105,11 @@ def test_secrets_of_a_cluster_are_not_written(tmp_path: Path) -> None:
     sql = compiled(tmp_path, KINDS["session"][0], changes=changes)
     assert "'properties.security.protocol' = 'SASL_SSL'" in sql
     assert "canary-7e1f" not in sql
+
+
+def test_the_example_of_the_documentation_is_compiled(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "flink.md").read_text(encoding="utf-8")
+    configuration, schema = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    sql = compiled_text(tmp_path, configuration, schema)
+    assert "INSERT INTO `revenue_per_minute`" in sql
+    assert "MATCH_RECOGNIZE" in sql

@@ -33,7 +33,7 @@ def window(window: str, *, aggregates: str = "n: count()", more: str = "") -> st
     ("processor", "words"),
     [
         (window("type: count, count: 10"), "no count windows"),
-        (window("type: global"), "no global windows"),
+        (window("type: global", more=", emit: updates"), "no global windows"),
         (window("type: tumbling, size: 1d, timezone: Europe/Berlin"), "timezone"),
         (window("type: sliding, size: 1m, slide: 7s"), "multiple of slide"),
         (window("type: tumbling, size: 1500us"), "milliseconds"),
@@ -131,6 +131,25 @@ def test_results_of_flink_go_to_one_topic(answers: str, tmp_path: Path) -> None:
     sink = ANSWERS.replace("topic: answers", answers)
     with pytest.raises(ConfigError, match="one topic"):
         compiled(tmp_path, window("type: tumbling, size: 1m"), answers=sink)
+
+
+@pytest.mark.parametrize(
+    ("processor", "words"),
+    [(f"{{name: p, {FROM}}}", "window"),
+     (window("type: tumbling, size: 1m", aggregates="x: sum(new.amount"), "closed"),
+     (pattern(A, '{next: b, where: "last(c.amount) > 1"}'), "no step c")],
+)  # fmt: skip
+def test_a_definition_that_is_wrong_anywhere_is_told_so(
+    processor: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"processors\[0\]") as refused:
+        compiled(tmp_path, processor)
+    assert words in str(refused.value)
+
+
+def test_a_function_in_python_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'nowhere:function' cannot run on Flink: a function"):
+        compiled(tmp_path, "{python: 'nowhere:function'}")
 
 
 def test_without_processors_there_is_nothing_to_write(tmp_path: Path) -> None:
