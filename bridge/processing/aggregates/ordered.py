@@ -19,8 +19,8 @@ class _OfBag(FieldFunction):
         return state
 
 
-class Min(_OfBag):
-    """The lowest value; None if there are none.
+class _Extreme(_OfBag):
+    """A value that no other one is beyond.
 
     Args:
         field: of values that can be compared with each other.
@@ -31,6 +31,10 @@ class Min(_OfBag):
     def __init__(self, field: Field = None, *, changelog: bool = False) -> None:
         super().__init__(field)
         self.retracts = changelog
+
+
+class Min(_Extreme):
+    """The lowest value; None if there are none."""
 
     def create(self) -> Bag:
         return Bag(lowest=None if self.retracts else 1)
@@ -39,18 +43,8 @@ class Min(_OfBag):
         return next((value for value, _ in state.runs()), None)
 
 
-class Max(_OfBag):
-    """The highest value; None if there are none.
-
-    Args:
-        field: of values that can be compared with each other.
-        changelog: whether values can be taken back. Memory: one value; with ``changelog`` every
-            different value.
-    """
-
-    def __init__(self, field: Field = None, *, changelog: bool = False) -> None:
-        super().__init__(field)
-        self.retracts = changelog
+class Max(_Extreme):
+    """The highest value; None if there are none."""
 
     def create(self) -> Bag:
         return Bag(highest=None if self.retracts else 1)

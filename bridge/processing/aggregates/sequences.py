@@ -16,8 +16,8 @@ class _OfTimeline(FieldFunction):
         return state
 
 
-class First(_OfTimeline):
-    """The value of the first event whose value is not NULL; None if there is none.
+class _End(_OfTimeline):
+    """The value at one end of time.
 
     Args:
         field: of any type.
@@ -27,6 +27,10 @@ class First(_OfTimeline):
     def __init__(self, field: Field = None, *, changelog: bool = False) -> None:
         super().__init__(field)
         self.retracts = changelog
+
+
+class First(_End):
+    """The value of the first event whose value is not NULL; None if there is none."""
 
     def create(self) -> Timeline:
         return Timeline(earliest=None if self.retracts else 1)
@@ -35,17 +39,8 @@ class First(_OfTimeline):
         return state.entries[0][1] if state.entries else None
 
 
-class Last(_OfTimeline):
-    """The value of the last event whose value is not NULL; None if there is none.
-
-    Args:
-        field: of any type.
-        changelog: whether values can be taken back. Memory: one value; with ``changelog`` all.
-    """
-
-    def __init__(self, field: Field = None, *, changelog: bool = False) -> None:
-        super().__init__(field)
-        self.retracts = changelog
+class Last(_End):
+    """The value of the last event whose value is not NULL; None if there is none."""
 
     def create(self) -> Timeline:
         return Timeline(latest=None if self.retracts else 1)
