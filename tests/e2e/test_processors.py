@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.e2e.conftest import MakeBridge
-from tests.fixtures.bridge_process import BridgeProcess
+from tests.fixtures.bridge_process import SLOT, BridgeProcess
 from tests.fixtures.databases import Database
 from tests.fixtures.delivered import Event
 from tests.fixtures.orders import (
@@ -27,23 +27,22 @@ from tests.fixtures.orders import (
 )
 from tests.fixtures.postgres import PrivateServerFactory
 from tests.fixtures.slot_history import current_wal_lsn, look_at_slot, wait_until_confirmed
-from tests.fixtures.waiting import eventually
 from tests.fixtures.webhook_receiver import WebhookReceiver
 
 _CATCH_UP_S = 60.0
 SINKS = [{"type": "file", "name": "changes"}, {"type": "file", "name": "results"}]
 
 
-def with_processors(dsn: str, make_bridge: MakeBridge, **settings: Any) -> BridgeProcess:
-    return make_bridge(
-        dsn,
-        **{
-            "tables": PUBLISHED,
-            "sinks": SINKS,
-            "processors": [REVENUE, PAID, PAID_ORDERS],
-            **settings,
-        },
-    )
+def with_processors(
+    dsn: str, make_bridge: MakeBridge, *, slot: str = SLOT, **settings: Any
+) -> BridgeProcess:
+    shared = {
+        "tables": PUBLISHED,
+        "source": {"slot": slot, "snapshot": "initial"},
+        "sinks": SINKS,
+        "processors": [REVENUE, PAID, PAID_ORDERS],
+    }
+    return make_bridge(dsn, **{**shared, **settings})
 
 
 def repeats(results: list[Event], name: str) -> list[str]:
@@ -82,9 +81,7 @@ def test_killed_at_random_moments_it_tells_every_answer_once(
     choose = random.Random(seed)
     connection = newest_database.connect()
     create_tables(connection)
-    steady = with_processors(
-        newest_database.dsn, make_bridge, name="steady", source={"slot": "steady"}
-    )
+    steady = with_processors(newest_database.dsn, make_bridge, name="steady", slot="steady")
     killed = with_processors(newest_database.dsn, make_bridge, name="killed")
     for bridge in (steady, killed):
         bridge.start().wait_until_logged("stream_started")
@@ -155,9 +152,7 @@ def test_rows_that_were_there_before_count_once_also_after_a_snapshot_that_was_i
     connection.execute(
         "INSERT INTO orders (customer, amount) SELECT i % 5, i FROM generate_series(1, 20000) AS i"
     )
-    bridge = with_processors(
-        newest_database.dsn, make_bridge, processors=[REVENUE], source={"snapshot": "initial"}
-    )
+    bridge = with_processors(newest_database.dsn, make_bridge, processors=[REVENUE])
     bridge.start().wait_for_events(1, sink="changes")
     bridge.kill()
     bridge.start().wait_until_logged("stream_started")
@@ -293,27 +288,38 @@ def test_a_changed_definition_begins_anew_and_the_old_state_is_reported(
 ) -> None:
     connection = newest_database.connect()
     create_tables(connection)
-    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge = with_processors(newest_database.dsn, make_bridge, processors=[PAID])
     bridge.start().wait_until_logged("stream_started")
-    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10), (1, 2.50)")
-    until_all_is_told(bridge, connection)
+    connection.execute("INSERT INTO payments (order_id, amount) VALUES (1, 10), (2, 2.50)")
+    results = bridge.delivered("results").events
+    bridge.until(results, "a result")
     assert bridge.terminate() == 0
-    bridge.settings["processors"] = [
-        {**REVENUE, "aggregates": {"orders": "count()"}},
-        PAID,
-        PAID_ORDERS,
-    ]
+    bridge.settings["processors"] = [{**PAID, "aggregates": {"payments": "count()"}}]
     bridge.start().wait_until_logged("stream_started")
     unused = bridge.logged("processor_state_unused")
-    assert [entry["state"].rpartition("-")[0] for entry in unused] == ["revenue"]
-    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 99)")
-    results = bridge.delivered("results").events
-    bridge.until(lambda: "revenue" not in results()[-1]["values"], "a result of the new one")
-    assert results()[-1]["values"] == {"orders": 1}
+    assert [entry["state"].rpartition("-")[0] for entry in unused] == ["paid"]
+    connection.execute("INSERT INTO payments (order_id, amount) VALUES (3, 99)")
+    bridge.until(lambda: len(results()) == 2, "a result of the new one")
+    assert [result["values"] for result in results()] == [
+        {"payments": 2, "largest": "10"},
+        {"payments": 1},
+    ]
     assert bridge.terminate() == 0
-    assert bridge.start().wait_until_logged("stream_started")
+    bridge.start().wait_until_logged("stream_started")
     assert bridge.logged("processor_state_unused") == []
     assert bridge.terminate() == 0
+
+
+def test_what_follows_every_row_is_refused_where_rows_do_not_come_any_more(
+    newest_database: Database, make_bridge: MakeBridge
+) -> None:
+    create_tables(newest_database.connect())
+    bridge = with_processors(newest_database.dsn, make_bridge, processors=[PAID])
+    bridge.start().wait_until_logged("stream_started")
+    assert bridge.terminate() == 0
+    bridge.settings["processors"] = [PAID, REVENUE]
+    assert bridge.start().wait() == 3
+    assert "Processor 'revenue' needs the rows of public.orders" in bridge.stderr
 
 
 def test_what_has_no_value_is_a_dead_letter_and_what_cannot_be_is_an_error(
@@ -353,17 +359,18 @@ def test_a_lost_store_is_a_gap_unless_that_is_accepted(
 ) -> None:
     connection = newest_database.connect()
     create_tables(connection)
-    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge = with_processors(newest_database.dsn, make_bridge, processors=[PAID])
     bridge.start().wait_until_logged("stream_started")
-    connection.execute("INSERT INTO orders (customer, amount) VALUES (1, 10)")
-    until_all_is_told(bridge, connection)
+    connection.execute("INSERT INTO payments (order_id, amount) VALUES (1, 10)")
+    results = bridge.delivered("results").events
+    bridge.until(results, "a result")
     assert bridge.terminate() == 0
     for file in (bridge.directory / "state").glob("processing.db*"):
         file.unlink()
     assert bridge.start().wait() == 3
     assert "their states are lost" in bridge.stderr
     bridge.start("--accept-gap").wait_until_logged("stream_started")
-    connection.execute("INSERT INTO orders (customer, amount) VALUES (2, 20)")
-    results = bridge.delivered("results").events
-    eventually(lambda: results()[-1]["key"] == {"customer": 2}, timeout=20, message="a result")
+    connection.execute("INSERT INTO payments (order_id, amount) VALUES (2, 20)")
+    bridge.until(lambda: len(results()) == 2, "another result")
+    assert repeats(results(), "delivery_id") == []
     assert bridge.terminate() == 0

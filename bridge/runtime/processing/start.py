@@ -12,6 +12,7 @@ from bridge.core.errors import EnvironmentProblem, GapDetected
 from bridge.core.events import Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
+from bridge.runtime.processing.collection import without_collection
 
 log = structlog.get_logger()
 
@@ -66,13 +67,13 @@ def restore_states(
         EnvironmentProblem: a processor needs rows that it has not seen, or the store is damaged.
         Transient: the store is away.
     """
-    found = store.load([dataflow.state_name for dataflow in dataflows])
+    with without_collection():
+        found = store.load([dataflow.state_name for dataflow in dataflows])
     if found is None or start.first:
         # Rows that an earlier first start has read come again with this one.
         sequence = 0 if found is None else found.sequence
         found = ProcessingCheckpoint(None, {}, sequence)
     position = _checked(found.position, start)
-    _forget_unused(store, dataflows)
     missing = [flow for flow in dataflows if flow.state_name not in found.states]
     for dataflow in missing:
         if dataflow.needs_rows and not start.rows:
@@ -88,14 +89,16 @@ def restore_states(
                 "and state.dir, or drop the slot and empty state.dir, so that it begins with the "
                 "existing rows.",
             )
-    for dataflow in dataflows:
-        if dataflow.state_name in found.states:
-            dataflow.restore(found.states[dataflow.state_name])
+    with without_collection():
+        for dataflow in dataflows:
+            if dataflow.state_name in found.states:
+                dataflow.restore(found.states[dataflow.state_name])
     if missing or position != found.position:
         # So that the next start knows a processor which has not seen anything yet.
         states = {dataflow.state_name: dataflow.snapshot() for dataflow in dataflows}
         found = ProcessingCheckpoint(position, states, found.sequence)
         store.commit(found, [])
+    _forget_unused(store, dataflows)  # last: a start that is refused changes nothing
     log.info(
         "processing_started",
         position=None if position is None else str(position),

@@ -27,6 +27,7 @@ from bridge.core.lsn import Lsn
 from bridge.processing.state.results import Result
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
 from bridge.runtime.backlog import Backlog
+from bridge.runtime.processing.collection import without_collection
 from bridge.runtime.retry import Backoff
 from bridge.runtime.worker import DeadLetters
 
@@ -252,7 +253,8 @@ class ProcessingWorker:
         if not self._changed:
             return
         began = self._monotonic()
-        states = {dataflow.state_name: dataflow.snapshot() for dataflow in self._dataflows}
+        with without_collection():
+            states = {dataflow.state_name: dataflow.snapshot() for dataflow in self._dataflows}
         sequence = self._sequence + len(self._results)
         checkpoint = ProcessingCheckpoint(self._position, states, sequence)
         if not self._commit(checkpoint):

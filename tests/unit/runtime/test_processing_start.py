@@ -61,6 +61,14 @@ def test_a_state_that_nobody_uses_is_reported_and_never_read() -> None:
     assert store.names() == (NAME,)
 
 
+def test_a_start_that_is_refused_changes_nothing() -> None:
+    store = store_at(PLACE, counting=7, gone=3)
+    needy = CountingDataflow("needy", needs_rows=("public.customers",))
+    with pytest.raises(EnvironmentProblem):
+        restore_states(store, [CountingDataflow(), needy], RESUMED)
+    assert len(store.names()) == 2
+
+
 def test_a_first_start_takes_no_state_of_an_earlier_try() -> None:
     store = store_at(PLACE, counting=7)
     dataflow = CountingDataflow()
