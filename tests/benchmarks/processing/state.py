@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from bridge.processing import StreamEvent
 from bridge.processing.joins import IntervalJoin
 from bridge.processing.state.store import ProcessingCheckpoint
+from bridge.runtime.processing.collection import without_collection
 from bridge.runtime.processing.sqlite_store import SqliteStateStore
 from tests.benchmarks.processing.bridge_engine import new_join, new_processor
 from tests.benchmarks.processing.jobs import SECOND, START, Job
@@ -73,16 +74,18 @@ def measure(job: Job, keys: int, directory: Path) -> State:
         take(operator, batch)
     grown_mb = resident_mb() - before_mb
 
-    snapshot, snapshot_s = timed(operator.snapshot)
+    with without_collection():  # as the bridge does it
+        snapshot, snapshot_s = timed(operator.snapshot)
     store = open_store(directory)
     _, commit_s = timed(partial(store.commit, ProcessingCheckpoint(None, {job: snapshot}), []))
     store.close()
     del operator, snapshot
 
     store = open_store(directory)
-    loaded, load_s = timed(store.load)
     restored: Any = new_operator(job)
-    _, restore_s = timed(partial(restored.restore, loaded.states[job]))
+    with without_collection():
+        loaded, load_s = timed(store.load)
+        _, restore_s = timed(partial(restored.restore, loaded.states[job]))
     store.close()
     return State(
         bytes_per_key=grown_mb * 2**20 / keys,
