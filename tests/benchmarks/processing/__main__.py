@@ -71,7 +71,7 @@ def _peer() -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.processing")
     parser.add_argument("--events", type=int, help=f"of each job ({_EVENTS}); one a key at least")
-    parser.add_argument("--repeat", type=int, help="rounds that count (5)")
+    parser.add_argument("--repeat", type=int, help="rounds that count (3)")
     parser.add_argument(
         "--only", action="append", type=Job, choices=list(Job), help="a job; may be repeated"
     )
@@ -83,7 +83,7 @@ def _arguments() -> argparse.Namespace:
         "--quick", action="store_true", help="smaller defaults, to see that all works"
     )
     args = parser.parse_args()
-    usual: dict[str, Any] = {"events": _EVENTS, "repeat": 5, "keys": list(_KEYS)}
+    usual: dict[str, Any] = {"events": _EVENTS, "repeat": 3, "keys": list(_KEYS)}
     if args.quick:
         usual = {"events": 20_000, "repeat": 1, "keys": [1, 1_000]}
     for name, value in usual.items():
