@@ -59,8 +59,8 @@ class ServerClock:
             self.close()
             raise explain(error, doing="asking the server for the time") from error
         assert row is not None
-        clock, wal_end, page_bytes = row
-        return None if wal_end is None else ServerTime(clock, _end(wal_end, page_bytes))
+        clock, insert_lsn, page_bytes = row
+        return None if insert_lsn is None else ServerTime(clock, wal_end(insert_lsn, page_bytes))
 
     def close(self) -> None:
         """End the session, if there is one."""
@@ -69,7 +69,7 @@ class ServerClock:
             self._connection = None
 
 
-def _end(insert_lsn: Lsn, page_bytes: int) -> Lsn:
+def wal_end(insert_lsn: Lsn, page_bytes: int) -> Lsn:
     """Return where the last record ends, if the next one begins at ``insert_lsn``.
 
     That is the same place, except behind the header of a page which nothing was written to yet.
