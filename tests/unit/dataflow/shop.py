@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import yaml
 
@@ -114,8 +113,3 @@ def run_in_pieces(
             flow = make(text)
             flow.restore(state)
     return flow, results
-
-
-def plain(state: Any) -> bool:
-    """Whether a state is data that a store can keep."""
-    return bool(encode(state, "state"))
