@@ -34,7 +34,8 @@ pytestmark = [pytest.mark.flink, pytest.mark.timeout(600)]
 
 SCHEMA = """
 public.orders: {id: bigint, customer_id: integer, status: text, kind: enum,
-                amount: "numeric(10, 2)", weight: double precision, created_at: timestamptz}
+                amount: "numeric(10, 2)", weight: double precision, rate: numeric,
+                created_at: timestamptz}
 public.payments: {id: bigint, order_id: bigint, card: text, amount: "numeric(10, 2)",
                   paid_at: timestamptz}
 """
@@ -62,6 +63,27 @@ PROCESSORS = """
     key: {what: "operation || ' ' || table"}
     window: {type: tumbling, size: 30s}
     aggregates: {events: count(), ids: sum(id)}
+    to: [answers]
+  - name: conditions
+    from: {tables: [public.orders]}
+    where: >
+      (new.status like '%d%' or new.status is null)
+      and lower(coalesce(kind::text, 'X')) in ('b', 'x')
+      and new.created_at >= '2024-02-29 13:00:05+01' and new.id % 7 <> 3
+      and new.created_at + interval '1 minute' > '2024-02-29 12:02:00+00'
+      and not (new.weight * 2 < 1.5 and new.amount is distinct from 5)
+    key: {day: new.created_at::date, odd: "case when new.id % 2 = 1 then 'odd' else 'even' end"}
+    time: new.created_at
+    window: {type: tumbling, size: 20s}
+    aggregates: {orders: count(), rates: "sum(new.rate::numeric(12, 2))", rate: count(new.rate),
+                 odds: "max(case when new.amount > 50 then new.amount end)"}
+    out_of_orderness: 6s
+    to: [answers]
+  - name: orders_with_payments
+    join: {type: interval, how: left, before: 1500us, after: 2s}
+    left: {tables: [public.orders], key: [id], time: new.created_at}
+    right: {tables: [public.payments], key: [order_id], time: new.paid_at}
+    out_of_orderness: 6s
     to: [answers]
   - name: sliding
     from: {tables: [public.orders]}
@@ -167,7 +189,8 @@ def _appended(relations: Mapping[str, Relation], seed: int) -> list[CdcEvent]:
         status = chance.choice(["paid", "paid", "open", "it's `odd`", None])
         weight = str(chance.choice([0.5, 1.25, 3.75, 100.0]))
         kind = chance.choice(["a", "b", "c", None])
-        order = (str(number), str(chance.randint(1, 5)), status, kind, amount, weight)
+        rate = chance.choice([None, f"{chance.randint(0, 99_999) / 1000:.3f}", "12.345678"])
+        order = (str(number), str(chance.randint(1, 5)), status, kind, amount, weight, rate)
         rows.append((us, "orders", (*order, _timestamp(us))))
         for _ in range(chance.choice([0, 1, 1, 2])):
             paid = us + chance.choice([-2, 0, 1, 10, 30, 60]) * SECOND
@@ -336,6 +359,7 @@ def _changed(orders: Relation, seed: int) -> list[CdcEvent]:
                 kind,
                 amount,
                 "1",
+                None,
                 _timestamp(us),
             )
             operation = Operation.INSERT if before is None else Operation.UPDATE
