@@ -339,8 +339,9 @@ EVENTS = st.lists(
             "> 500", "> 6"
         ),
         RISING.replace("steps:", "within: 1m\n  steps:"),
+        RISING.replace("new.amount > last", "10 / last").replace(", times", " > 2, times"),
     ],
-    ids=["early", "late"],
+    ids=["early", "late", "undecided"],
 )
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.integers(0, 2**32))
