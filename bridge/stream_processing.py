@@ -9,6 +9,7 @@ import structlog
 
 from bridge.config import Config, SinkConfig
 from bridge.core.continuity import Phase
+from bridge.core.errors import BridgeError
 from bridge.core.events import Position
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
@@ -132,9 +133,12 @@ class StreamProcessing:
             delivery.drain()
         for delivery in self.deliveries:
             delivery.join(max(0.0, deadline - time.monotonic()))
-        self.tend()
-        for sink, results in self._store.waiting().items():
-            log.info("results_kept", sink=sink, results=results)
+        try:
+            self.tend()
+            for sink, results in self._store.waiting().items():
+                log.info("results_kept", sink=sink, results=results)
+        except BridgeError as error:  # the run ends anyway, perhaps for this very reason
+            log.warning("deliveries_not_noted", error=error.message)
         for dataflow in self._dataflows:
             log.info("processor_stopped", processor=dataflow.name, **dataflow.stats())
 

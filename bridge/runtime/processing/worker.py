@@ -117,6 +117,7 @@ class ProcessingWorker:
         self._due_at = monotonic()
         self._time: tuple[int, Lsn] | None = None
         self._held_up = False
+        self._behind = False
         self._draining = False
         self._aborting = False
         self._called = Event()
@@ -160,7 +161,8 @@ class ProcessingWorker:
         self._aborting = True
         self._call()
         self._thread.join(1.0)
-        return self.ended and self.backlog.empty and not self._changed
+        all_done = self.backlog.empty and not (self._behind or self._changed)
+        return self.ended and all_done
 
     def _call(self) -> None:
         """End every wait of the thread, so that it looks at its flags."""
@@ -203,6 +205,7 @@ class ProcessingWorker:
     def _take_in(self, batches: Sequence[EventBatch]) -> None:
         for batch in batches:
             if self._aborting:
+                self._behind = True
                 return
             new = batch if self._position is None else batch.after(self._position)
             if new.events:
