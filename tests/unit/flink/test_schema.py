@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bridge.core.relation import Relation
 from bridge.core.values import ValueStyle
 from bridge.flink.schema import relations_of_file
 from bridge.flink.types import flink_type
+from tests.fixtures.logs import logging_restored
 from tests.unit.flink.compiling import ANSWERS, CHANGES, SCHEMA
 
 CONFIG = f"""
@@ -60,11 +62,12 @@ def test_a_file_of_another_form_is_refused_by_name(text: str, tmp_path: Path) ->
 
 
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "pgbridge.yaml").write_text(CONFIG)
     (tmp_path / "schema.yaml").write_text(SCHEMA)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with logging_restored():
+        yield tmp_path
 
 
 def test_the_verb_prints_sql_or_writes_a_file(

@@ -1,6 +1,5 @@
 """The processing state in SQLite: what is wrong with the file is named, nothing is half done."""
 
-import os
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -53,13 +52,6 @@ def test_a_full_disk_is_named_and_the_old_checkpoint_stays(store: SqliteStateSto
         store.commit(large, make_results(2))
 
     assert_unchanged(store)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_is_read_only_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(EnvironmentProblem, match=r"cannot be used: .*permissions"):
-        SqliteStateStore(tmp_path, "orders")
 
 
 def test_a_file_that_became_read_only_is_named(store: SqliteStateStore) -> None:
