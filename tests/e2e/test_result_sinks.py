@@ -51,6 +51,7 @@ def test_kafka_has_every_result_exactly_once_and_those_of_a_key_in_order(
     bridge = make_bridge(
         newest_database.dsn,
         tables=PUBLISHED,
+        source={"snapshot": "initial"},
         sinks=[
             {
                 "type": "kafka",
@@ -99,6 +100,7 @@ def test_rabbitmq_routes_results_by_processor(
     bridge = make_bridge(
         newest_database.dsn,
         tables=PUBLISHED,
+        source={"snapshot": "initial"},
         sinks=[{"type": "rabbitmq", "name": "results", "url": rabbitmq.url, "exchange": exchange}],
         processors=[REVENUE, PAID],
     )
@@ -130,6 +132,7 @@ def test_a_result_that_a_receiver_refuses_is_parked_and_replayed(
         bridge = make_bridge(
             newest_database.dsn,
             tables=PUBLISHED,
+        source={"snapshot": "initial"},
             sinks=[
                 {
                     "type": "webhook",
