@@ -254,8 +254,15 @@ def test_a_topic_that_is_deleted_is_waited_for(
     assert len(bridge.logged("stream_started")) == 1
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
-@pytest.mark.parametrize("refused_by", ["us", "brokers"])
+@pytest.mark.parametrize(
+    ("refused_by", "delivery"),
+    [
+        ("us", "at_least_once"),
+        ("brokers", "exactly_once"),
+        pytest.param("us", "exactly_once", marks=pytest.mark.nightly),
+        pytest.param("brokers", "at_least_once", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_row_that_is_too_large_becomes_a_dead_letter_and_the_others_flow(
     refused_by: str,
     delivery: str,

@@ -52,7 +52,9 @@ def compacted(messages: list[Message]) -> list[Message]:
     return list({message.key(): message for message in messages}.values())
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    "delivery", [pytest.param("at_least_once", marks=pytest.mark.nightly), "exactly_once"]
+)
 def test_the_tables_are_rebuilt_from_keys_bodies_and_tombstones(
     delivery: str,
     private_server: PrivateServerFactory,

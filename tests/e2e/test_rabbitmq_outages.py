@@ -226,7 +226,7 @@ def test_a_full_queue_that_rejects_is_waited_for(seconds: float, start_flow: Sta
 
 
 @pytest.mark.parametrize("seconds", [SHORT, long(60)])
-@pytest.mark.parametrize("declare", [True, False])
+@pytest.mark.parametrize("declare", [True, pytest.param(False, marks=pytest.mark.nightly)])
 def test_an_exchange_that_is_deleted_is_waited_for(
     declare: bool, seconds: float, start_flow: StartFlow
 ) -> None:

@@ -132,7 +132,7 @@ def test_a_result_that_a_receiver_refuses_is_parked_and_replayed(
         bridge = make_bridge(
             newest_database.dsn,
             tables=PUBLISHED,
-        source={"snapshot": "initial"},
+            source={"snapshot": "initial"},
             sinks=[
                 {
                     "type": "webhook",

@@ -39,7 +39,9 @@ def command(bridge: BridgeProcess, *verb: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("uri", [False, True], ids=["settings", "uri"])
+@pytest.mark.parametrize(
+    "uri", [pytest.param(False, marks=pytest.mark.nightly), True], ids=["settings", "uri"]
+)
 def test_a_run_through_every_kind_of_failure_says_nothing(
     uri: bool, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ SIGNING_SECRET = "whsec_" + b64encode(KEY).decode()
 VALUE = "yellow-canary"
 LOCATION = "canary-location"
 BODY = b"canary-answer"
+BATCH: Mapping[str, Any] = {"max_events": 10, "item_results": False}
 
 CONFIDENTIAL = (
     PASSWORD,
@@ -53,11 +55,18 @@ def assert_nothing_is_stored(bridge: BridgeProcess) -> None:
         assert [secret for secret in CONFIDENTIAL if secret.encode() in content] == []
 
 
-@pytest.mark.parametrize("account", ["url", "bearer"])
-@pytest.mark.parametrize("batch", [None, {"max_events": 10, "item_results": False}])
+@pytest.mark.parametrize(
+    ("account", "batch"),
+    [
+        ("url", BATCH),
+        ("bearer", None),
+        pytest.param("url", None, marks=pytest.mark.nightly),
+        pytest.param("bearer", BATCH, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_run_through_every_kind_of_failure_says_nothing(
     account: str,
-    batch: dict[str, Any] | None,
+    batch: Mapping[str, Any] | None,
     newest_database: Database,
     make_bridge: MakeBridge,
 ) -> None:
