@@ -48,6 +48,7 @@ PURE_STANDARD_LIBRARY = {
     "fnmatch",
     "fractions",
     "functools",
+    "gc",  # for `get_referents`, and `sys` for `getsizeof`: what state takes in memory
     "hashlib",
     "heapq",
     "inspect",
@@ -60,6 +61,7 @@ PURE_STANDARD_LIBRARY = {
     "re",
     "string",
     "struct",
+    "sys",
     "textwrap",
     "threading",  # for Lock alone: several threads ask the store in memory
     "types",

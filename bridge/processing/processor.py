@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
-from bridge.core.errors import BridgeError, ConfigError
+from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem
+from bridge.processing.aggregates.errors import Unaggregatable
 from bridge.processing.events import StreamEvent
 from bridge.processing.stats import ProcessorStats
 from bridge.processing.time import Duration, microseconds
@@ -21,6 +23,9 @@ from bridge.processing.windows.unbounded import GlobalWindows
 
 if TYPE_CHECKING:
     from bridge.processing.aggregates.function import AggregationFunction
+
+Answer: TypeAlias = WindowResult | Unaggregatable
+"""What an event gives: results, or the reason why an aggregate cannot take it."""
 
 
 class StreamProcessor:
@@ -69,25 +74,26 @@ class StreamProcessor:
         self._name = name
         self._by_clock = time == "processing"
         self._watermark = BoundedOutOfOrderness(out_of_orderness)
-        self._windows: (
-            AlignedWindows | SlicedWindows | SessionWindows | CountWindows | GlobalWindows
-        )
+        self._make_windows: Callable[
+            [], AlignedWindows | SlicedWindows | SessionWindows | CountWindows | GlobalWindows
+        ]
         if isinstance(window, WindowType.Count):
-            self._windows = CountWindows(window, contents, updates=updates)
+            self._make_windows = partial(CountWindows, window, contents, updates=updates)
         elif isinstance(window, WindowType.Global):
             _check_updates(name, emit)
-            self._windows = GlobalWindows(contents)
+            self._make_windows = partial(GlobalWindows, contents)
         elif isinstance(window, WindowType.Session):
             _check_merging(name, aggregates)
-            self._windows = SessionWindows(
-                window, contents, updates=updates, allowed_lateness=lateness
+            self._make_windows = partial(
+                SessionWindows, window, contents, updates=updates, allowed_lateness=lateness
             )
         elif not updates and _overlaps(window) and all(f.merges for f in aggregates.values()):
-            self._windows = SlicedWindows(window, contents, allowed_lateness=lateness)
+            self._make_windows = partial(SlicedWindows, window, contents, allowed_lateness=lateness)
         else:
-            self._windows = AlignedWindows(
-                window, contents, updates=updates, allowed_lateness=lateness
+            self._make_windows = partial(
+                AlignedWindows, window, contents, updates=updates, allowed_lateness=lateness
             )
+        self._windows = self._make_windows()
         if self._by_clock or isinstance(window, WindowType.Count | WindowType.Global):
             for setting, length in (
                 ("allowed_lateness", lateness),
@@ -143,6 +149,33 @@ class StreamProcessor:
         self._result_count += len(results)
         return results
 
+    def process_apart(
+        self, events: Iterable[StreamEvent], *, moves_time: bool = True
+    ) -> list[tuple[int, Answer]]:
+        """Take events in and return what each gives, with its index among them.
+
+        An event that an aggregate cannot take gives the error, and nothing else changes but the
+        time.
+
+        Args:
+            events: in the order of their arrival.
+            moves_time: as in :meth:`process_batch`.
+
+        Raises:
+            BridgeError: there was no :meth:`advance` yet, in processing time.
+        """
+        answers: list[tuple[int, Answer]] = []
+        for index, event in enumerate(events):
+            told: list[WindowResult]
+            try:
+                told = self.process_batch((event,), moves_time=moves_time)
+            except Unaggregatable as error:
+                answers.append((index, error))
+                moves = moves_time and not self._by_clock
+                told = self.advance(event.timestamp - self._watermark.bound) if moves else []
+            answers += [(index, result) for result in told]
+        return answers
+
     def _at_this_time(self, events: Iterable[StreamEvent]) -> list[StreamEvent]:
         now = self._watermark.current
         if now == BEGINNING:
@@ -174,9 +207,14 @@ class StreamProcessor:
         """
         if isinstance(self._windows, SessionWindows | CountWindows):
             raise BridgeError(f"The windows of processor {self._name!r} cannot be emptied.")
+        results = self._clear()
+        self._result_count += len(results)
+        return results
+
+    def _clear(self) -> list[WindowResult]:
+        assert not isinstance(self._windows, SessionWindows | CountWindows)
         results: list[WindowResult] = []
         self._windows.clear(results)
-        self._result_count += len(results)
         return results
 
     def take_late(self) -> list[StreamEvent]:
@@ -198,11 +236,13 @@ class StreamProcessor:
 
     def snapshot(self) -> Any:
         """Return a copy of the state as plain data, if keys and the values of late events are."""
+        return {**self._progress(), "windows": self._windows.dump()}
+
+    def _progress(self) -> dict[str, Any]:
         return {
             "watermark": self._watermark.current,
             "counts": [self._event_count, self._late_count, self._result_count],
             "late": [tuple(event) for event in self._late],
-            "windows": self._windows.dump(),
         }
 
     def restore(self, state: Any) -> None:
@@ -210,11 +250,22 @@ class StreamProcessor:
 
         Args:
             state: of a processor with the same settings.
+
+        Raises:
+            EnvironmentProblem: it is that of a ``PartitionedProcessor``, and holds no windows.
         """
+        if "windows" not in state:
+            raise EnvironmentProblem(
+                f"The state of processor {self._name!r} is stored in partitions.",
+                remedy="Set max_buffer_memory_mb again: a large limit keeps them all in memory.",
+            )
+        self._take_over(state)
+        self._windows.load(state["windows"])
+
+    def _take_over(self, state: Any) -> None:
         self._watermark.current = state["watermark"]
         self._event_count, self._late_count, self._result_count = state["counts"]
         self._late = [StreamEvent(*event) for event in state["late"]]
-        self._windows.load(state["windows"])
 
 
 def _overlaps(window: AlignedWindow) -> TypeGuard[WindowType.Sliding]:
