@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -193,14 +194,20 @@ class FanOut:
         self._states.forget_others(names)
 
 
-def make_backlog(config: Config, room: Callable[[], None]) -> Backlog:
+def make_backlog(
+    config: Config, room: Callable[[], None], max_events: int | None = None
+) -> Backlog:
     """Make a backlog with the bounds of the configuration.
 
     Args:
         config: the configuration.
         room: called when the backlog was full and has room again.
+        max_events: in memory; as for sinks by default.
     """
-    return Backlog(_limits(config), config.state.dir, room)
+    limits = _limits(config)
+    if max_events is not None:
+        limits = replace(limits, max_events=max_events)
+    return Backlog(limits, config.state.dir, room)
 
 
 def _limits(config: Config) -> BacklogLimits:

@@ -88,7 +88,9 @@ class Pipeline:
         if processing is not None:
             participants.append(
                 processing.make_worker(
-                    make_backlog(config, self.wakeup.ring),
+                    make_backlog(
+                        config, self.wakeup.ring, max_events=config.processing.buffer_size
+                    ),
                     seen=lambda: self._ledger.seen,
                     durable=self._ledger.became_durable,
                     failed=self.fail,

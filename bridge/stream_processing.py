@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from bridge.config import Config, SinkConfig
+from bridge.config.durations import duration_us
 from bridge.core.continuity import Phase
 from bridge.core.errors import BridgeError
 from bridge.core.events import Position
@@ -16,10 +17,13 @@ from bridge.core.retry import RetryPolicy
 from bridge.dataflow import make_dataflows
 from bridge.fanout import DeadLetters
 from bridge.postgres.connection import Database
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.store import StateStore as ProcessingStore
+from bridge.processing.streaming_config import StreamingConfig
 from bridge.runtime.backlog import Backlog
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.processing.delivery import MAX_WAITING, Delivery
+from bridge.runtime.processing.spilled import SpilledPartitions
 from bridge.runtime.processing.start import StreamStart, restore_states
 from bridge.runtime.processing.worker import PARTICIPANT, ProcessingWorker
 from bridge.runtime.retry import Backoff
@@ -59,8 +63,13 @@ class StreamProcessing:
         self._config = config
         self._store = store
         self._database = point.server.database
-        self._dataflows = make_dataflows(config.processors)
-        found = restore_states(store, self._dataflows, _stream_start(point, accept_gap=accept_gap))
+        self._streaming = _streaming(config)
+        self._spilled = SpilledPartitions(store, Backoff(RetryPolicy()))
+        limit = self._streaming.max_buffer_bytes
+        self._memory = None if limit is None else PartitionMemory(limit, self._spilled)
+        self._dataflows = make_dataflows(config.processors, self._memory)
+        start = _stream_start(point, accept_gap=accept_gap)
+        found = restore_states(store, self._dataflows, start, self._memory)
         self.position = found.position
         """Up to where the events are in the states; None for none."""
         self._sequence = found.sequence
@@ -105,6 +114,8 @@ class StreamProcessing:
             failed=failed,
             backoff=Backoff(RetryPolicy()),
             monotonic=time.monotonic,
+            streaming=self._streaming,
+            memory=self._memory,
         )
         return self._worker
 
@@ -129,6 +140,7 @@ class StreamProcessing:
             timeout_s: how long the sinks may take; the rest waits in the store.
         """
         deadline = time.monotonic() + timeout_s
+        self._spilled.close()
         for delivery in self.deliveries:
             delivery.drain()
         for delivery in self.deliveries:
@@ -181,14 +193,28 @@ def open_store(config: Config) -> ProcessingStore:
     if settings.type == "sqlite":
         from bridge.runtime.processing.sqlite_store import SqliteStateStore
 
-        return SqliteStateStore(config.state.dir, source.slot)
+        return SqliteStateStore(
+            config.state.dir, source.slot, compress=config.processing.enable_compression
+        )
     from bridge.postgres.processor_state import PostgresStateStore
 
     return PostgresStateStore(
         Database(settings.dsn or source.sql_dsn or source.dsn),
         source.slot,
         schema=settings.schema,
+        compress=config.processing.enable_compression,
         publication=source.publication,
+    )
+
+
+def _streaming(config: Config) -> StreamingConfig:
+    settings = config.processing
+    return StreamingConfig(
+        batch_size=settings.batch_size,
+        buffer_size=settings.buffer_size,
+        row_timeout=duration_us(settings.row_timeout),
+        max_buffer_memory_mb=settings.max_buffer_memory_mb,
+        enable_compression=settings.enable_compression,
     )
 
 

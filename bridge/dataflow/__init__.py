@@ -10,12 +10,19 @@ from collections.abc import Sequence
 from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.dataflow.dataflow import Dataflow
+from bridge.processing.partitions import PartitionMemory
 
 __all__ = ["Dataflow", "changelog_tables", "make_dataflows"]
 
 
-def make_dataflows(configs: Sequence[ProcessorConfig]) -> list[Dataflow]:
+def make_dataflows(
+    configs: Sequence[ProcessorConfig], memory: PartitionMemory | None = None
+) -> list[Dataflow]:
     """Return a dataflow for each processor, in their order.
+
+    Args:
+        configs: the definitions.
+        memory: for the states of windows; None to keep them all.
 
     Raises:
         ConfigError: with the place of the setting that is wrong, ``processors[0].where``.
@@ -24,7 +31,7 @@ def make_dataflows(configs: Sequence[ProcessorConfig]) -> list[Dataflow]:
     places: dict[str, str] = {}
     for index, config in enumerate(configs):
         place = f"processors[{index}]"
-        dataflow = _make(config, place)
+        dataflow = _make(config, place, memory)
         if places.setdefault(dataflow.name, place) != place:
             raise ConfigError(
                 f"{place}.name: {places[dataflow.name]} is called {dataflow.name!r}, too.",
@@ -53,12 +60,12 @@ def changelog_tables(configs: Sequence[ProcessorConfig]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tables))
 
 
-def _make(config: ProcessorConfig, place: str) -> Dataflow:
+def _make(config: ProcessorConfig, place: str, memory: PartitionMemory | None) -> Dataflow:
     # Imported on use: the parser of SQL costs time and memory.
     if config.python is not None:
         from bridge.dataflow.python import load_processor
 
-        return load_processor(config, place)
+        return load_processor(config, place, memory)
     if config.join is not None:
         from bridge.dataflow.joins import make_join
 
@@ -69,4 +76,4 @@ def _make(config: ProcessorConfig, place: str) -> Dataflow:
         return make_pattern(config, place)
     from bridge.dataflow.definitions import make_windows
 
-    return make_windows(config, place)
+    return make_windows(config, place, memory)

@@ -14,8 +14,8 @@ from bridge.dataflow.changelog import check_repeatable
 from bridge.dataflow.fingerprint import state_name_of
 from bridge.dataflow.inputs import make_input
 from bridge.dataflow.places import at_place
-from bridge.dataflow.windows import WindowDataflow, WindowRules
-from bridge.processing.processor import StreamProcessor
+from bridge.dataflow.windows import WindowDataflow, WindowRules, make_processor
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.windows import WindowType
 
 Window: TypeAlias = (
@@ -37,8 +37,15 @@ _OPTIONAL: Final = ("offset", "timezone")
 _TIMELESS: Final = (WindowType.Count, WindowType.Global)
 
 
-def make_windows(config: ProcessorConfig, place: str) -> WindowDataflow:
+def make_windows(
+    config: ProcessorConfig, place: str, memory: PartitionMemory | None = None
+) -> WindowDataflow:
     """Return the dataflow of a processor with ``window``.
+
+    Args:
+        config: its definition.
+        place: of the definition, ``processors[0]``, for errors.
+        memory: for the state; None to keep all of it.
 
     Raises:
         ConfigError: with the place of the setting that is wrong.
@@ -72,9 +79,11 @@ def make_windows(config: ProcessorConfig, place: str) -> WindowDataflow:
     )
     lag = out_of_orderness(window, config.time, duration_us(config.out_of_orderness))
     with at_place(place):
-        processor = StreamProcessor(
+        processor = make_processor(
             window,
             aggregates.functions,
+            memory=memory,
+            state_name=state_name_of(config),
             name=config.name,
             allowed_lateness=duration_us(config.allowed_lateness),
             emit=config.emit,

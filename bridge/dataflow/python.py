@@ -27,11 +27,11 @@ from bridge.dataflow.inputs import (
     patterns,
 )
 from bridge.dataflow.places import at_place
-from bridge.dataflow.windows import WindowDataflow, WindowRules
+from bridge.dataflow.windows import WindowDataflow, WindowRules, make_processor
 from bridge.expressions import Expression
 from bridge.expressions.operands import Moment
 from bridge.processing.aggregates import AggregationFunction
-from bridge.processing.processor import StreamProcessor
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.time import Duration, microseconds
 from bridge.processing.windows import WindowType
 from sinks.routing import load_function
@@ -145,7 +145,9 @@ def processor(
     return define
 
 
-def load_processor(config: ProcessorConfig, place: str) -> WindowDataflow:
+def load_processor(
+    config: ProcessorConfig, place: str, memory: PartitionMemory | None = None
+) -> WindowDataflow:
     """Return the dataflow of a processor with ``python``.
 
     Raises:
@@ -153,7 +155,7 @@ def load_processor(config: ProcessorConfig, place: str) -> WindowDataflow:
     """
     found = find_processor(config, place)
     with at_place(f"{place}.python ({config.python})"):
-        return make_dataflow(found, config.to)
+        return make_dataflow(found, config.to, memory)
 
 
 def find_processor(config: ProcessorConfig, place: str) -> PythonProcessor:
@@ -172,7 +174,9 @@ def find_processor(config: ProcessorConfig, place: str) -> PythonProcessor:
         return found
 
 
-def make_dataflow(definition: PythonProcessor, sinks: tuple[str, ...]) -> WindowDataflow:
+def make_dataflow(
+    definition: PythonProcessor, sinks: tuple[str, ...], memory: PartitionMemory | None = None
+) -> WindowDataflow:
     """Return the dataflow of a definition in Python.
 
     Raises:
@@ -201,9 +205,11 @@ def make_dataflow(definition: PythonProcessor, sinks: tuple[str, ...]) -> Window
         lag=lag,
         ends=not isinstance(definition.window, WindowType.Count | WindowType.Global),
     )
-    computing = StreamProcessor(
+    computing = make_processor(
         definition.window,
         definition.aggregates,
+        memory=memory,
+        state_name=definition.state_name,
         name=definition.name,
         allowed_lateness=definition.allowed_lateness,
         emit=definition.emit,

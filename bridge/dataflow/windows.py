@@ -10,12 +10,14 @@ from bridge.core.events import CdcEvent, Operation
 from bridge.dataflow.aggregates import Aggregates
 from bridge.dataflow.inputs import Input, sequence_of
 from bridge.dataflow.results import key_json, row_id_of, to_json
-from bridge.processing.aggregates import Unaggregatable
+from bridge.processing.aggregates import AggregationFunction, Unaggregatable
 from bridge.processing.events import StreamEvent
+from bridge.processing.partitions import PartitionedProcessor, PartitionMemory
 from bridge.processing.processor import StreamProcessor
 from bridge.processing.state.results import Result
 from bridge.processing.watermark import BEGINNING, END
 from bridge.processing.windows import WindowResult
+from bridge.processing.windows.definitions import Window
 
 CLOCK_SLACK_US: Final = 1_000_000
 """How far the server's clock may be ahead of commits that are not in the stream yet."""
@@ -46,6 +48,33 @@ class WindowRules:
     ends: bool
 
 
+def make_processor(
+    window: Window,
+    aggregates: Mapping[str, AggregationFunction],
+    *,
+    memory: PartitionMemory | None,
+    state_name: str,
+    **settings: Any,
+) -> StreamProcessor:
+    """Return a processor with its state in partitions, or in one piece if there is no limit.
+
+    Args:
+        window: as in ``StreamProcessor``.
+        aggregates: as in ``StreamProcessor``.
+        memory: which limits it; None for no limit.
+        state_name: of its state.
+        settings: all others of ``StreamProcessor``.
+
+    Raises:
+        ConfigError: the settings do not go together.
+    """
+    if memory is None:
+        return StreamProcessor(window, aggregates, **settings)
+    return PartitionedProcessor(
+        window, aggregates, memory=memory, state_name=state_name, **settings
+    )
+
+
 class WindowDataflow:
     """Reads changes, aggregates them in windows, and writes results.
 
@@ -72,6 +101,7 @@ class WindowDataflow:
         self._rejected: list[tuple[CdcEvent, str]] = []
         self._rejected_count = 0
         self._batch: list[StreamEvent] = []
+        self._origins: list[CdcEvent] = []  # of the events in the batch, if they are needed
         self._moves_time = True
         # Commit times that events told of: the highest, and how far the processor knows.
         self._heard = self._passed = BEGINNING
@@ -104,33 +134,30 @@ class WindowDataflow:
         self._batch += changes
         if moves_time and self._rules.commits_tell_time:
             self._heard = self._passed = max(self._heard, event.timestamp)
-        if self._rules.changelog:
-            self._retract_and_add(event, results)
-        elif not self._rules.ends:
-            self._flush(results, event.timestamp)
+        if self._rules.changelog or not self._rules.ends:
+            self._origins += [event] * len(changes)
 
-    def _flush(self, results: list[Result], timestamp: int = 0) -> None:
-        """Give the batch to the processor.
+    def _flush(self, results: list[Result]) -> None:
+        """Give the batch to the processor."""
+        batch, self._batch = self._batch, []
+        origins, self._origins = self._origins, []
+        if origins:
+            self._flush_apart(batch, origins, results)
+        elif batch:
+            told = self._processor.process_batch(batch, moves_time=self._moves_time)
+            self._write(told, results, 0)
 
-        Args:
-            results: gets the results.
-            timestamp: theirs, where windows do not end at a time.
-        """
-        if self._batch:
-            told = self._processor.process_batch(self._batch, moves_time=self._moves_time)
-            self._batch = []
-            self._write(told, results, timestamp)
-
-    def _retract_and_add(self, event: CdcEvent, results: list[Result]) -> None:
-        """Give the changes of one event to the processor, each alone, because one can fail."""
-        changes, self._batch = self._batch, []
-        for change in changes:
-            try:
-                told = self._processor.process_batch((change,), moves_time=self._moves_time)
-            except Unaggregatable as error:
-                self._rejected.append((event, error.message))
+    def _flush_apart(
+        self, batch: list[StreamEvent], origins: list[CdcEvent], results: list[Result]
+    ) -> None:
+        """Give the processor a batch of which it counts what gave which result."""
+        for index, answer in self._processor.process_apart(batch, moves_time=self._moves_time):
+            if not isinstance(answer, Unaggregatable):
+                results.append(self._result(answer, origins[index].timestamp))
+            elif self._rules.changelog:  # what was not added cannot be taken back
+                self._rejected.append((origins[index], answer.message))
             else:
-                self._write(told, results, event.timestamp)
+                raise answer
 
     def _pass_time(self, results: list[Result]) -> None:
         """Let the time pass that commits have told of."""

@@ -48,6 +48,7 @@ class PostgresStateStore:
         database: where the tables are; it may be reached through a pooler.
         slot: whose state it is.
         schema: of the tables; it is made if there is none.
+        compress: whether states are compressed.
         publication: that of the bridge, if it is in this database: it must not send the tables.
 
     Raises:
@@ -61,11 +62,13 @@ class PostgresStateStore:
         slot: str,
         *,
         schema: str = "pgbridge",
+        compress: bool = True,
         publication: str | None = None,
     ) -> None:
         self._database = database
         self._slot = slot
         self._schema = schema
+        self._compress = compress
         self._writer = secrets.token_hex(16)
         self._guard = Lock()
         self._connection: Connection | None = None
@@ -148,15 +151,17 @@ class PostgresStateStore:
                 return None
             encoded = {
                 name: b"".join(part for (part,) in self._run(connection, "state", name=name))
-                for name in self._names(connection)
-                if names is None or name in names
+                for name in (self._names(connection) if names is None else names)
             }
-        states = {name: decode(data, name) for name, data in encoded.items()}
+        states = {name: decode(data, name) for name, data in encoded.items() if data}
         return ProcessingCheckpoint(parse_position(position), states, sequence)
 
     def commit(self, checkpoint: ProcessingCheckpoint, results: Sequence[Result]) -> None:
         """See ``StateStore``."""
-        encoded = {name: encode(state, name) for name, state in checkpoint.states.items()}
+        encoded = {
+            name: encode(state, name, compress=self._compress)
+            for name, state in checkpoint.states.items()
+        }
         with self._transaction("storing") as connection:
             stored = self._lock(connection)
             if are_new(results, checkpoint, stored):

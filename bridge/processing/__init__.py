@@ -10,6 +10,7 @@ from bridge.processing.aggregates import AggregationFunction
 from bridge.processing.events import Key, StreamEvent
 from bridge.processing.processor import StreamProcessor
 from bridge.processing.stats import ProcessorStats
+from bridge.processing.streaming_config import StreamingConfig
 from bridge.processing.watermark import BoundedOutOfOrderness
 from bridge.processing.windows import WindowResult, WindowType
 
@@ -20,6 +21,7 @@ __all__ = [
     "ProcessorStats",
     "StreamEvent",
     "StreamProcessor",
+    "StreamingConfig",
     "WindowResult",
     "WindowType",
 ]

@@ -49,12 +49,13 @@ _COMPRESSION: Final = 1
 """The fastest level of zlib: the others take much longer to save a few percent."""
 
 
-def encode(value: Any, name: str) -> bytes:
+def encode(value: Any, name: str, *, compress: bool = True) -> bytes:
     """Return plain data as bytes.
 
     Args:
         value: the data.
         name: whose state it is, for the error.
+        compress: whether to, if it is large enough.
 
     Raises:
         BridgeError: something in it is not plain data.
@@ -72,7 +73,7 @@ def encode(value: Any, name: str) -> bytes:
         levels.append(kinds)
         values = _write_columns(values, kinds, levels)
     payload = b"".join(levels)
-    compressed = len(payload) >= _COMPRESSED_FROM
+    compressed = compress and len(payload) >= _COMPRESSED_FROM
     if compressed:
         payload = zlib.compress(payload, _COMPRESSION)
     return _HEADER.pack(_VERSION, compressed, _checksum(compressed, payload)) + payload

@@ -23,9 +23,11 @@ class MemoryStateStore:
 
     Args:
         identity: hexadecimal digits that no other store has.
+        compress: whether states are compressed.
     """
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, identity: str, *, compress: bool = True) -> None:
+        self._compress = compress
         self.identity = identity
         self._guard = Lock()
         self._sequence: int | None = None
@@ -45,7 +47,10 @@ class MemoryStateStore:
 
     def commit(self, checkpoint: ProcessingCheckpoint, results: Sequence[Result]) -> None:
         """See ``StateStore``."""
-        encoded = {name: encode(state, name) for name, state in checkpoint.states.items()}
+        encoded = {
+            name: encode(state, name, compress=self._compress)
+            for name, state in checkpoint.states.items()
+        }
         with self._guard:
             if are_new(results, checkpoint, self._sequence):
                 first = checkpoint.sequence - len(results) + 1

@@ -37,12 +37,14 @@ class SqliteStateStore:
     Args:
         directory: ``state.dir``; it exists.
         slot: whose state it is.
+        compress: whether states are compressed.
 
     Raises:
         EnvironmentProblem: the file cannot be used.
     """
 
-    def __init__(self, directory: Path, slot: str) -> None:
+    def __init__(self, directory: Path, slot: str, *, compress: bool = True) -> None:
+        self._compress = compress
         self._file = SqliteFile(
             directory / FILE_NAME,
             layout="processing/sqlite",
@@ -69,15 +71,17 @@ class SqliteStateStore:
                 return None
             encoded = {
                 name: b"".join(part for (part,) in self._run(connection, "state", name=name))
-                for name in self._names(connection)
-                if names is None or name in names
+                for name in (self._names(connection) if names is None else names)
             }
-        states = {name: decode(data, name) for name, data in encoded.items()}
+        states = {name: decode(data, name) for name, data in encoded.items() if data}
         return ProcessingCheckpoint(parse_position(position), states, sequence)
 
     def commit(self, checkpoint: ProcessingCheckpoint, results: Sequence[Result]) -> None:
         """See ``StateStore``."""
-        encoded = {name: encode(state, name) for name, state in checkpoint.states.items()}
+        encoded = {
+            name: encode(state, name, compress=self._compress)
+            for name, state in checkpoint.states.items()
+        }
         with self._file.transaction() as connection:
             _, stored = self._checkpoint(connection)
             if are_new(results, checkpoint, stored):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import structlog
 from bridge.core.errors import EnvironmentProblem, GapDetected
 from bridge.core.events import Position
 from bridge.core.lsn import Lsn, format_lsn
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
 from bridge.runtime.processing.collection import without_collection
 
@@ -55,7 +56,10 @@ class StreamStart:
 
 
 def restore_states(
-    store: StateStore, dataflows: Sequence[Dataflow], start: StreamStart
+    store: StateStore,
+    dataflows: Sequence[Dataflow],
+    start: StreamStart,
+    memory: PartitionMemory | None = None,
 ) -> ProcessingCheckpoint:
     """Give every processor its state, and return where the store stands.
 
@@ -95,9 +99,14 @@ def restore_states(
                 dataflow.restore(found.states[dataflow.state_name])
     if missing or position != found.position:
         # So that the next start knows a processor which has not seen anything yet.
+        states: Mapping[str, Any]
         states = {dataflow.state_name: dataflow.snapshot() for dataflow in dataflows}
+        if memory is not None:
+            states = memory.with_changed(states)
         found = ProcessingCheckpoint(position, states, found.sequence)
         store.commit(found, [])
+        if memory is not None:
+            memory.committed()
     _forget_unused(store, dataflows)  # last: a start that is refused changes nothing
     log.info(
         "processing_started",
@@ -164,7 +173,12 @@ def _misfit(position: Position | None, start: StreamStart) -> str | None:
 
 def _forget_unused(store: StateStore, dataflows: Sequence[Dataflow]) -> None:
     used = {dataflow.state_name for dataflow in dataflows}
+    unused: dict[str, list[str]] = {}
     for name in store.names():
-        if name not in used:
-            log.warning("processor_state_unused", state=name)
+        whole = name.partition("/")[0]  # that of a partition belongs to it
+        if whole not in used:
+            unused.setdefault(whole, []).append(name)
+    for whole, names in unused.items():
+        log.warning("processor_state_unused", state=whole)
+        for name in names:
             store.forget(name)

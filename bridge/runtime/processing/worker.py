@@ -15,7 +15,7 @@ sends the events again, and the same results come of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Any, Protocol
 
@@ -24,8 +24,10 @@ import structlog
 from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem, Transient
 from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.core.lsn import Lsn
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.results import Result
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
+from bridge.processing.streaming_config import StreamingConfig
 from bridge.runtime.backlog import Backlog
 from bridge.runtime.processing.collection import without_collection
 from bridge.runtime.retry import Backoff
@@ -78,6 +80,8 @@ class ProcessingWorker:
         failed: called once, with the error, if the worker cannot go on.
         backoff: how long to wait for a store that is away.
         monotonic: the clock, in seconds.
+        streaming: how large batches are, and how long they take to fill.
+        memory: of the partitions of the processors; None if they have none.
     """
 
     def __init__(
@@ -97,6 +101,8 @@ class ProcessingWorker:
         failed: Callable[[Exception], None],
         backoff: Backoff,
         monotonic: Callable[[], float],
+        streaming: StreamingConfig,
+        memory: PartitionMemory | None = None,
     ) -> None:
         self._dataflows = dataflows
         self._store = store
@@ -112,6 +118,9 @@ class ProcessingWorker:
         self._report_failure = failed
         self._backoff = backoff
         self._monotonic = monotonic
+        self._batch_size = streaming.batch_size
+        self._row_timeout_s = streaming.row_timeout_s
+        self._memory = memory
         self._results: list[Result] = []
         self._changed = False
         self._due_at = monotonic()
@@ -177,7 +186,7 @@ class ProcessingWorker:
                     self._checkpoint()
                     return
                 if has_room:
-                    self._take_in(self.backlog.take(self._patience()))
+                    self._take_in(self._gather())
                     self._pass_time()
                 else:
                     self._wait(_FULL_WAIT_S)
@@ -202,19 +211,43 @@ class ProcessingWorker:
             return _IDLE_WAIT_S
         return max(0.0, min(_IDLE_WAIT_S, self._due_at - self._monotonic()))
 
+    def _gather(self) -> list[EventBatch]:
+        """Take what waits, and wait for more until it is enough, or has waited long enough."""
+        taken = self.backlog.take(self._patience())
+        full_at = self._monotonic() + self._row_timeout_s
+        while taken and sum(map(len, taken)) < self._batch_size and not self.backlog.congested:
+            left = full_at - self._monotonic()
+            if left <= 0 or self._draining or self._aborting:
+                break
+            taken += self.backlog.take(left)
+        return taken
+
     def _take_in(self, batches: Sequence[EventBatch]) -> None:
+        gathered: list[EventBatch] = []
+        events: list[CdcEvent] = []
         for batch in batches:
+            new = batch if self._position is None else batch.after(self._position)
+            gathered.append(batch)
+            events += new.events
+            if len(events) >= self._batch_size:
+                self._process_all(gathered, events)
+                gathered, events = [], []
+        self._process_all(gathered, events)
+
+    def _process_all(self, gathered: Sequence[EventBatch], events: list[CdcEvent]) -> None:
+        """Give events to all processors, and release the batches that they came in."""
+        for start in range(0, len(events), self._batch_size):
             if self._aborting:
                 self._behind = True
                 return
-            new = batch if self._position is None else batch.after(self._position)
-            if new.events:
-                for dataflow in self._dataflows:
-                    self._process(dataflow, new.events)
-                self._position = new.last
-                self._changed = True
-            self.backlog.release(batch)  # the slot holds it until the checkpoint
+            part = events[start : start + self._batch_size]
+            for dataflow in self._dataflows:
+                self._process(dataflow, part)
+            self._position = part[-1].position
+            self._changed = True
             self._checkpoint_if_due()
+        for batch in gathered:
+            self.backlog.release(batch)  # the slot holds it until the checkpoint
 
     def _process(self, dataflow: Dataflow, events: list[CdcEvent]) -> None:
         with _Named(dataflow.name, f"between {events[0].position} and {events[-1].position}"):
@@ -256,12 +289,17 @@ class ProcessingWorker:
         if not self._changed:
             return
         began = self._monotonic()
+        states: Mapping[str, Any]
         with without_collection():
             states = {dataflow.state_name: dataflow.snapshot() for dataflow in self._dataflows}
+        if self._memory is not None:
+            states = self._memory.with_changed(states)
         sequence = self._sequence + len(self._results)
         checkpoint = ProcessingCheckpoint(self._position, states, sequence)
         if not self._commit(checkpoint):
             return
+        if self._memory is not None:
+            self._memory.committed()
         self._sequence, self._results, self._changed = sequence, [], False
         ended = self._monotonic()
         self._due_at = ended + max(self._interval_s, _COST_FACTOR * (ended - began))

@@ -14,9 +14,11 @@ from bridge.core.errors import BridgeError, ConfigError, Transient
 from bridge.core.events import CdcEvent, Position
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.memory import MemoryStateStore
 from bridge.processing.state.results import Result
 from bridge.processing.state.store import ProcessingCheckpoint
+from bridge.processing.streaming_config import StreamingConfig
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.processing.worker import PARTICIPANT, ProcessingWorker
 from bridge.runtime.retry import Backoff
@@ -59,6 +61,8 @@ class Bench:
         position: Position | None = None,
         sequence: int = 0,
         interval_s: float = 0.0,
+        streaming: StreamingConfig | None = None,
+        memory: PartitionMemory | None = None,
     ) -> None:
         self.dataflows = [CountingDataflow()] if dataflows is None else list(dataflows)
         self.store = store or WatchedStore()
@@ -86,6 +90,8 @@ class Bench:
             failed=self.failures.append,
             backoff=Backoff(RetryPolicy(initial_delay_ms=1, max_delay_ms=2)),
             monotonic=time.monotonic,
+            streaming=streaming or StreamingConfig(),
+            memory=memory,
         )
 
     def park(self, sink: str, event: CdcEvent, reason: str, attempts: int) -> None:
