@@ -12,10 +12,10 @@ from bridge.processing.watermark import END
 _ROOM: Final = 0.75
 """This share of the limit is left when room is made, so that many are stored in one step."""
 
-_MEASURED_FROM: Final = 32_768
+_MEASURED_FROM: Final = 16_384
 """In bytes. What may have grown by less is not looked at again."""
 
-_LEAST_GROWTH: Final = 32.0
+_LEAST_GROWTH: Final = 100.0
 _FIRST_GROWTH: Final = 400.0
 """In bytes for each event: the least that is assumed, and what is, before it was measured."""
 
@@ -110,7 +110,7 @@ class Partition:
     def measure(self) -> None:
         """Find out how large it is."""
         size = size_of(self.content, self._growth.shared)
-        if self.events:
+        if self.events and size >= self.size:  # it shrinks when windows end
             self._growth.learn((size - self.size) / self.events)
         self.size, self.events = size, 0
 
@@ -247,9 +247,10 @@ class PartitionMemory:
         leaving: list[Partition] = []
         present = iter(list(self._present)[:-1])
         while self._used > self._limit * _ROOM and (partition := next(present, None)) is not None:
-            before = partition.size + partition.grown
-            partition.measure()
-            self._used -= before
+            self._used -= partition.size + partition.grown
+            if partition.grown > partition.size // 8:
+                partition.measure()
+            partition.events = 0
             leaving.append(partition)
         saved: dict[str, Partition] = {}
         places: dict[Partition, str] = {}

@@ -130,3 +130,15 @@ def test_a_processor_that_needs_rows_is_refused_when_they_are_past() -> None:
         restore_states(store_at(PLACE), [dataflow], replace(FIRST, rows=False))
     restore_states(store_at(PLACE), [dataflow], FIRST)
     restore_states(store_at(PLACE, counting=7), [dataflow], RESUMED)
+
+
+def test_partitions_belong_to_the_state_of_their_processor() -> None:
+    store = store_at(PLACE, counting=7)
+    partitions = {f"{NAME}/00a": 1, "gone-0123456789ab/00a": 1, "gone-0123456789ab/63b": 1}
+    store.commit(ProcessingCheckpoint(PLACE, partitions, 2), [])
+    with structlog.testing.capture_logs() as entries:
+        restore_states(store, [CountingDataflow()], RESUMED)
+    assert [entry["state"] for entry in entries if entry["event"] == "processor_state_unused"] == [
+        "gone-0123456789ab"
+    ]
+    assert store.names() == (NAME, f"{NAME}/00a")

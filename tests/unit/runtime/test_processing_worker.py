@@ -329,3 +329,48 @@ def test_time_that_gives_no_result_makes_no_checkpoint(make_bench: MakeBench) ->
     bench.worker.drain()
     assert bench.worker.join(10.0)
     assert bench.store.commits == []
+
+
+class HeardBatches(CountingDataflow):
+    """Takes note of how many events come at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def process(self, events: Sequence[CdcEvent]) -> list[Result]:
+        self.sizes.append(len(events))
+        return super().process(events)
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(2, [2, 1] * 5), (6, [6, 6, 3]), (99, [15])])
+def test_what_waits_is_handed_over_in_batches(
+    batch_size: int, sizes: list[int], make_bench: MakeBench
+) -> None:
+    dataflow = HeardBatches()
+    bench = make_bench(dataflows=[dataflow], streaming=StreamingConfig(batch_size=batch_size))
+    bench.put_all()
+    bench.worker.start()
+    bench.until_durable()
+    assert dataflow.sizes == sizes
+    assert bench.results() == IDS
+
+
+def test_a_batch_waits_until_it_is_full(make_bench: MakeBench) -> None:
+    dataflow = HeardBatches()
+    streaming = StreamingConfig(batch_size=EVENTS, row_timeout=3_600_000_000)
+    bench = make_bench(dataflows=[dataflow], streaming=streaming)
+    bench.worker.start()
+    bench.put_all()
+    bench.until_durable()
+    assert dataflow.sizes == [EVENTS]
+
+
+def test_what_waits_for_a_batch_to_fill_is_processed_at_the_end(make_bench: MakeBench) -> None:
+    streaming = StreamingConfig(row_timeout=3_600_000_000)
+    bench = make_bench(streaming=streaming)
+    bench.worker.start()
+    bench.put_all()
+    bench.worker.drain()
+    assert bench.worker.join(5)
+    assert bench.results() == IDS
