@@ -343,16 +343,13 @@ class HeardBatches(CountingDataflow):
         return super().process(events)
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [(2, [2, 1] * 5), (6, [6, 6, 3]), (99, [15])])
-def test_what_waits_is_handed_over_in_batches(
-    batch_size: int, sizes: list[int], make_bench: MakeBench
-) -> None:
+@pytest.mark.parametrize("batch_size", [2, 6])
+def test_no_batch_is_larger_than_it_may_be(batch_size: int, make_bench: MakeBench) -> None:
     dataflow = HeardBatches()
     bench = make_bench(dataflows=[dataflow], streaming=StreamingConfig(batch_size=batch_size))
     bench.put_all()
-    bench.worker.start()
     bench.until_durable()
-    assert dataflow.sizes == sizes
+    assert max(dataflow.sizes) <= batch_size
     assert bench.results() == IDS
 
 
@@ -360,7 +357,6 @@ def test_a_batch_waits_until_it_is_full(make_bench: MakeBench) -> None:
     dataflow = HeardBatches()
     streaming = StreamingConfig(batch_size=EVENTS, row_timeout=3_600_000_000)
     bench = make_bench(dataflows=[dataflow], streaming=streaming)
-    bench.worker.start()
     bench.put_all()
     bench.until_durable()
     assert dataflow.sizes == [EVENTS]
@@ -369,7 +365,6 @@ def test_a_batch_waits_until_it_is_full(make_bench: MakeBench) -> None:
 def test_what_waits_for_a_batch_to_fill_is_processed_at_the_end(make_bench: MakeBench) -> None:
     streaming = StreamingConfig(row_timeout=3_600_000_000)
     bench = make_bench(streaming=streaming)
-    bench.worker.start()
     bench.put_all()
     bench.worker.drain()
     assert bench.worker.join(5)
