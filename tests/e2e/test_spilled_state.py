@@ -15,7 +15,7 @@ CUSTOMERS = 3_000
 
 
 @pytest.mark.parametrize(
-    "kills", [5, pytest.param(30, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+    "kills", [5, pytest.param(15, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
 )
 def test_killed_with_partitions_in_the_store_it_tells_every_answer_once(
     kills: int, newest_database: Database, make_bridge: MakeBridge

@@ -8,11 +8,13 @@ import pytest
 
 from bridge.core.errors import Transient
 from bridge.postgres.connection import Database
-from bridge.postgres.server_clock import ServerClock
+from bridge.postgres.server_clock import ServerClock, wal_end
 from tests.fixtures.databases import Database as FreshDatabase
 from tests.fixtures.postgres import PrivateServerFactory
 from tests.fixtures.slot_history import current_wal_lsn
 from tests.fixtures.waiting import eventually
+
+_PAGE_BYTES = 8192
 
 
 def test_it_tells_the_time_and_where_the_wal_ended_then(database: FreshDatabase) -> None:
@@ -27,7 +29,7 @@ def test_it_tells_the_time_and_where_the_wal_ended_then(database: FreshDatabase)
         clock.close()
     assert first is not None
     assert second is not None
-    assert before <= first.wal_end < second.wal_end
+    assert wal_end(before, _PAGE_BYTES) <= first.wal_end < second.wal_end
     assert first.clock < second.clock
     assert abs(first.clock / 1_000_000 - time.time()) < 60
 

@@ -22,6 +22,12 @@ from tests.fixtures.waiting import eventually
 from tests.fixtures.webhook_receiver import OK, Received, Reply, WebhookReceiver
 from tests.integration.webhook.conftest import MakeSink
 
+# Python's `ssl` leaves a socket to its destructor if the peer resets the connection just before the
+# handshake, as a receiver may that ends while its address is still being tried.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+)
+
 BATCH = whole_transaction(0x1000, 4)
 SIGNING_SECRET = SigningSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 CONFIDENTIAL: dict[str, Any] = {

@@ -29,7 +29,7 @@ def fill(directory: Path, keys: int, limit_mb: int, batch_size: int) -> dict[str
     ("keys", "limit_mb"),
     [
         (50_000, 8),
-        pytest.param(300_000, 32, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)]),
+        pytest.param(100_000, 8, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)]),
     ],
 )
 def test_memory_stays_within_the_limit(keys: int, limit_mb: int, tmp_path: Path) -> None:
