@@ -21,8 +21,11 @@ def split(windows: Any, plain: Any) -> dict[int, Any]:
     Args:
         windows: of the type whose state it is.
         plain: what their ``dump`` returned.
+
+    Raises:
+        TypeError: nobody has said how to split windows of this type.
     """
-    raise NotImplementedError
+    raise TypeError(f"It is not said how to split the state of {type(windows).__name__}.")
 
 
 @split.register
