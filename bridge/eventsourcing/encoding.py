@@ -1,0 +1,128 @@
+"""Data of events and states of aggregates as JSON texts, and back.
+
+What cannot be read back as it was is refused, with its place and never with its value. A Decimal
+becomes a string, so that no digit is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from bridge.eventsourcing.errors import InvalidInput
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_MAX_DEPTH: Final = 100
+_MAX_INTEGER_BITS: Final = 14_000
+"""Python reads integers of up to 4300 digits."""
+
+_dump: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+_dump_ascii: Final = json.JSONEncoder(
+    allow_nan=False, check_circular=False, separators=(",", ":")
+).encode
+_load: Final = json.JSONDecoder().decode
+
+
+def encode_object(value: object, what: str) -> str:
+    """Return a JSON object as text.
+
+    Args:
+        value: a mapping with texts as keys.
+        what: where it belongs, for messages: "data of MoneyDeposited".
+
+    Raises:
+        InvalidInput: something in it is no JSON; the message says where.
+    """
+    if not isinstance(value, Mapping):
+        raise _refused(what, (), f"has to be a JSON object, and is of type {type(value).__name__}")
+    return encode(value, what)
+
+
+def encode(value: object, what: str) -> str:
+    """Return any JSON value as text.
+
+    Raises:
+        InvalidInput: see ``encode_object``.
+    """
+    if not is_exact(value):
+        value = _converted(value, what, ())
+    text = _dump(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, which no UTF-8 can hold
+            return _dump_ascii(value)
+    return text
+
+
+def decode(text: str) -> Any:
+    """Return the value of a JSON text that ``encode`` made."""
+    return _load(text)
+
+
+def is_exact(value: object, depth: int = 0) -> bool:
+    """Tell whether reading the JSON of a value gives an equal value of the same types."""
+    kind = type(value)
+    if kind is dict:
+        if depth > _MAX_DEPTH:
+            return False
+        for key, item in value.items():  # type: ignore[attr-defined]
+            if type(key) is not str:
+                return False
+            if type(item) is not str and not is_exact(item, depth + 1):
+                return False
+        return True
+    if kind is int:
+        return value.bit_length() <= _MAX_INTEGER_BITS  # type: ignore[attr-defined, no-any-return]
+    if kind in _PLAIN:
+        return True
+    if kind is float:
+        return math.isfinite(value)  # type: ignore[arg-type]
+    if kind is list:
+        return depth <= _MAX_DEPTH and all(
+            is_exact(item, depth + 1)
+            for item in value  # type: ignore[attr-defined]
+        )
+    return False
+
+
+def _converted(value: object, what: str, path: tuple[str | int, ...]) -> Any:
+    """Return the value with JSON's own types alone, or say what is wrong where."""
+    if len(path) > _MAX_DEPTH:
+        raise _refused(what, path, f"is nested deeper than {_MAX_DEPTH} levels")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        if value.bit_length() > _MAX_INTEGER_BITS:
+            raise _refused(what, path, "is an integer of more than 4200 digits")
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise _refused(what, path, "is not finite, and JSON has no such number")
+        return float(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise _refused(what, path, f"has a key of type {type(key).__name__}, not a text")
+        return {str.__str__(k): _converted(item, what, (*path, k)) for k, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [_converted(item, what, (*path, n)) for n, item in enumerate(value)]
+    raise _refused(what, path, f"is of type {type(value).__name__}, which JSON does not have")
+
+
+def _refused(what: str, path: tuple[str | int, ...], problem: str) -> InvalidInput:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[:8])
+    where = f"{what}, at {place.removeprefix('.')}," if place else f"{what}"
+    return InvalidInput(
+        f"{where} {problem}.",
+        remedy="Use texts, numbers, true, false, null, lists, and mappings with texts as keys.",
+    )
