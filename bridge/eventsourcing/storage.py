@@ -87,9 +87,12 @@ class EventStorage(Protocol):
         ...
 
     def snapshot(
-        self, aggregate_type: str, aggregate_id: str, version: int
+        self, aggregate_type: str, aggregate_id: str, version: int | None
     ) -> SnapshotRecord | None:
-        """Return the newest snapshot of an aggregate in this version of the state's schema."""
+        """Return the newest snapshot of an aggregate: of this version of its state's schema.
+
+        Without a version, the one of any version that contains the most events.
+        """
         ...
 
     def progress(self, name: str) -> Progress | None:
