@@ -1,0 +1,2 @@
+DELETE FROM {schema}.pgbridge_read_models
+WHERE build = %(build)s

@@ -1,0 +1,2 @@
+DELETE FROM {schema}.pgbridge_parked_events
+WHERE build = %(build)s

@@ -1,0 +1,1 @@
+DELETE FROM {table} WHERE ({key}) IN (SELECT {casts} FROM unnest({arrays}) AS gone ({key}))

@@ -1,0 +1,1 @@
+INSERT INTO {schema}.pgbridge_read_models_layout (version) VALUES (%(version)s)

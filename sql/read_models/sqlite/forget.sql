@@ -1,0 +1,2 @@
+DELETE FROM pgbridge_read_models
+WHERE build = :build

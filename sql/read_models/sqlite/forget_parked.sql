@@ -1,0 +1,2 @@
+DELETE FROM pgbridge_parked_events
+WHERE build = :build

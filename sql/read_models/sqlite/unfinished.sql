@@ -1,0 +1,3 @@
+SELECT build
+FROM pgbridge_read_models
+WHERE name = :name AND live = 0
