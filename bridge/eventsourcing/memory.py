@@ -155,11 +155,16 @@ class MemoryStorage:
                 self._snapshots[key] = snapshot
 
     def snapshot(
-        self, aggregate_type: str, aggregate_id: str, version: int
+        self, aggregate_type: str, aggregate_id: str, version: int | None
     ) -> SnapshotRecord | None:
         """See ``EventStorage``."""
         with self._guard:
-            return self._snapshots.get((aggregate_type, aggregate_id, version))
+            found = [
+                snapshot
+                for (kind, one, own), snapshot in self._snapshots.items()
+                if (kind, one) == (aggregate_type, aggregate_id) and version in (None, own)
+            ]
+        return max(found, key=attrgetter("last_sequence"), default=None)
 
     def progress(self, name: str) -> Progress | None:
         """See ``EventStorage``."""

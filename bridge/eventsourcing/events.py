@@ -1,0 +1,94 @@
+"""Domain events, and snapshots of what they made of an aggregate."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Something that happened to an aggregate. It is never changed once it is stored.
+
+    Attributes:
+        event_id: UUID as text. Appending an event with the same one again changes nothing.
+        aggregate_id: which aggregate of its type.
+        aggregate_type: such as ``Account``.
+        event_type: what happened, such as ``MoneyDeposited``.
+        version: of the schema of the event type's data, from 1.
+        timestamp: when it happened, in microseconds since the Unix epoch.
+        data: a JSON object. A Decimal is stored as a text.
+        sequence: number in the aggregate: 1, 2, 3 and so on, without gaps; given by the store.
+        metadata: a JSON object: who, why, on whose behalf.
+        global_sequence: place in the order of the whole store, given by the store. It increases in
+            the order in which events become visible; there may be gaps.
+    """
+
+    event_id: str
+    aggregate_id: str
+    aggregate_type: str
+    event_type: str
+    version: int
+    timestamp: int
+    data: Mapping[str, Any] = field(hash=False)
+    sequence: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    global_sequence: int = 0
+
+    def __repr__(self) -> str:  # never the data, nor an id that may come from a row
+        place = f", sequence {self.sequence}" if self.sequence else ""
+        return f"<DomainEvent {self.event_type} v{self.version} of a {self.aggregate_type}{place}>"
+
+    @classmethod
+    def new(
+        cls,
+        aggregate_type: str,
+        aggregate_id: str,
+        event_type: str,
+        data: Mapping[str, Any],
+        *,
+        version: int = 1,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> DomainEvent:
+        """Return an event that happens now, with a new random ``event_id``."""
+        return cls(
+            str(uuid.uuid4()),
+            aggregate_id,
+            aggregate_type,
+            event_type,
+            version,
+            time.time_ns() // 1000,
+            data,
+            metadata={} if metadata is None else metadata,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of an aggregate after one of its events.
+
+    Attributes:
+        aggregate_id: which aggregate of its type.
+        aggregate_type: its type.
+        timestamp: when the snapshot was made, in microseconds since the Unix epoch.
+        last_sequence: of the last event that the state contains.
+        state: any JSON value.
+        version: of the state's schema, from 1. States are rebuilt from snapshots of one version
+            only; those of others stay unused.
+        fold: the function that made the state, ``module:name``. Another function does not start
+            from it. None: it is the state, whoever folds the events.
+    """
+
+    aggregate_id: str
+    aggregate_type: str
+    timestamp: int
+    last_sequence: int
+    state: Any = field(repr=False, hash=False)
+    version: int = 1
+    fold: str | None = None
+
+    def __repr__(self) -> str:  # never the state, nor an id that may come from a row
+        return f"<Snapshot v{self.version} of a {self.aggregate_type} at {self.last_sequence}>"
