@@ -53,7 +53,7 @@ def processor_states(config: Config) -> list[dict[str, Any]]:
     return [
         {
             "name": processor.name,
-            "sinks": list(processor.to),
+            "sinks": list(processor.targets),
             "dead_letters": parked.get(f"processor:{processor.name}", 0),
         }
         for processor in config.processors

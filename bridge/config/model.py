@@ -392,4 +392,4 @@ class Config:
     @property
     def result_sinks(self) -> frozenset[str]:
         """The names of the sinks that get results of processors, and nothing else."""
-        return frozenset(name for processor in self.processors for name in processor.to)
+        return frozenset(name for processor in self.processors for name in processor.targets)

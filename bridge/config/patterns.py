@@ -105,10 +105,8 @@ class PatternConfig:
         skip: which other matches a match makes go: ``none``; ``to_next``: those that began with
             the same event; ``past_last_event``: those that began with any of its events;
             ``{to_first: STEP}`` or ``{to_last: STEP}``: those that began before that event.
-        timed_out: whether partial matches whose time is over are results, too.
     """
 
     steps: tuple[StepConfig, ...] = field(metadata={"min_length": 1})
     within: str | None = field(default=None, metadata=DURATION)
     skip: Literal["none", "to_next", "past_last_event"] | SkipConfig = "none"
-    timed_out: bool = False

@@ -53,7 +53,7 @@ class ProcessorConfig:
     Attributes:
         name: of the processor, unique; results hold it.
         python: ``package.module:function`` of a function with ``@processor``, which has all other
-            settings but ``to``.
+            settings but the sinks.
         from_: which changes it looks at.
         where: an SQL condition over the row, such as ``new.status = 'paid'``; what is unknown does
             not hold.
@@ -78,6 +78,8 @@ class ProcessorConfig:
             each event.
         version: another one begins anew, without the state so far.
         to: names of sinks that get the results; those get nothing else.
+        late_to: names of sinks that get the events that come too late.
+        timed_out_to: names of sinks that get the partial matches of a pattern whose time is over.
     """
 
     name: str = field(default="", metadata=_NAME)
@@ -106,6 +108,13 @@ class ProcessorConfig:
     emit: Literal["final", "updates"] = "final"
     version: int = field(default=1, metadata=_COUNT)
     to: tuple[str, ...] = ()
+    late_to: tuple[str, ...] = ()
+    timed_out_to: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of all sinks that get something of it, each once."""
+        return tuple(dict.fromkeys((*self.to, *self.late_to, *self.timed_out_to)))
 
     @property
     def input(self) -> InputConfig:

@@ -14,7 +14,13 @@ from bridge.core.events import CdcEvent, Operation, Source, Transaction
 from bridge.core.relation import Column, Relation, ReplicaIdentity
 from bridge.core.values import ColumnForm, Form
 
-RESULT_TYPES: Final = ("window_result", "join_result", "pattern_match", "pattern_timeout")
+RESULT_TYPES: Final = (
+    "window_result",
+    "join_result",
+    "pattern_match",
+    "pattern_timeout",
+    "late_event",
+)
 """Every ``type`` of a result."""
 
 _MAX_RELATIONS = 1024

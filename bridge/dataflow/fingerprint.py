@@ -12,13 +12,14 @@ from bridge.config.processors import ProcessorConfig
 
 
 def state_name_of(config: ProcessorConfig) -> str:
-    """Return the name of a processor with the fingerprint of its definition, without ``to``.
+    """Return the name of a processor with the fingerprint of its definition, without sinks.
 
     Settings that are not given do not count, so that new ones of a later release change nothing.
     The order of keys and aggregates counts: states are in that order.
     """
     definition = _plain(config)
-    definition.pop("to", None)
+    for sinks in ("to", "late_to", "timed_out_to"):
+        definition.pop(sinks, None)
     return named(config.name, definition)
 
 

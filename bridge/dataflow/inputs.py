@@ -89,6 +89,16 @@ class Input:
         self.aliases = tuple(reading.key)
         self.clock = 0
 
+    @property
+    def follows_commits(self) -> bool:
+        """Whether every event of the stream says how far its time has come."""
+        return self._time is None
+
+    @property
+    def by_processing(self) -> bool:
+        """Whether its time is processing time."""
+        return self._reading.processing_time
+
     def selects(self, relation: Relation) -> bool:
         """Whether the relation is one of its tables; the first time it is checked.
 

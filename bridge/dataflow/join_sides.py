@@ -1,112 +1,18 @@
-"""What both sides of a join have in common: the values that they keep, keys that fit each other."""
+"""The two sides of a join: their inputs, and keys that fit each other."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any
 
 from bridge.config.durations import duration_us
 from bridge.config.inputs import InputConfig
 from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
-from bridge.core.relation import Relation
-from bridge.dataflow.inputs import Input, Read, make_input
-from bridge.dataflow.places import at_place
-from bridge.dataflow.results import key_json, object_json, row_id_of
-from bridge.dataflow.rows import Selected, row_json
-from bridge.expressions import Expression, compile_value
-from bridge.processing.events import Key, StreamEvent
-from bridge.processing.joins import JoinResult
-from bridge.processing.state.results import Result
-
-Side: TypeAlias = Literal["left", "right"]
-
-SIDES: Final[tuple[Side, Side]] = ("left", "right")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One value that a result of a join has.
-
-    Attributes:
-        name: in results.
-        side: whose row it is read from.
-        index: its number among the values of that side.
-    """
-
-    name: str
-    side: Side
-    index: int
-
-
-class Select:
-    """What a join keeps of its rows, and what its results show of them.
-
-    Args:
-        select: by name in results, expressions over ``left`` or ``right``; without any, the rows.
-        place: of the processor, for errors.
-
-    Raises:
-        ConfigError: with the place, if an expression is wrong or does not read just one side.
-    """
-
-    def __init__(self, select: Mapping[str, str], place: str) -> None:
-        self._expressions: dict[Side, dict[str, Expression]] = {"left": {}, "right": {}}
-        self._choices: list[Choice] = []
-        for name, text in select.items():
-            at = f"{place}.select.{name}"
-            with at_place(at):
-                expression = compile_value(text, rows=SIDES)
-                side = _only_side(expression)
-                mine = self._expressions[side]
-                self._choices.append(Choice(name=name, side=side, index=len(mine)))
-                mine[at] = expression
-
-    def value(self, side: Side) -> Read:
-        """Return what reads of an event what is kept of it: JSON, as plain data."""
-        return Selected(tuple(self._expressions[side].values())) if self._choices else row_json
-
-    def check(self, side: Side, relation: Relation) -> None:
-        """Check that a table of a side has the columns.
-
-        Raises:
-            ConfigError: with the place of the expression.
-        """
-        for at, expression in self._expressions[side].items():
-            with at_place(at):
-                expression.check(relation)
-
-    def members(self, left: StreamEvent | None, right: StreamEvent | None) -> str:
-        """Return the members of a result that show the rows."""
-        if not self._choices:
-            shown = [
-                (side, "null" if of is None else of.value)
-                for side, of in (("left", left), ("right", right))
-            ]
-            return ",".join(f'"{side}":{row}' for side, row in shown)
-        kept = {"left": left, "right": right}
-        values = object_json((c.name, _piece(kept[c.side], c.index)) for c in self._choices)
-        return f'"values":{values}'
-
-
-def _piece(of: StreamEvent | None, index: int) -> str:
-    piece: str | None = None if of is None else of.value[index]
-    return "null" if piece is None else piece
-
-
-def _only_side(expression: Expression) -> Side:
-    sides = {row for row, _ in expression.columns}
-    if len(sides) != 1:
-        problem = "both sides" if sides else "no side"
-        raise ConfigError(
-            f"The expression {expression.text!r} reads {problem} of the join.",
-            remedy="Let each value read one side, left or right; what needs both can be computed "
-            "from two values.",
-        )
-    (side,) = sides
-    return "left" if side == "left" else "right"
+from bridge.dataflow.inputs import Input, make_input
+from bridge.dataflow.join_output import SIDES, Select
+from bridge.processing.events import Key
+from bridge.processing.joins.inputs import Side
 
 
 class KeyKinds:
@@ -167,18 +73,27 @@ def check_sides(config: ProcessorConfig, place: str) -> tuple[InputConfig, Input
             f"{place}.{side}: a join needs both inputs, left and right.",
             remedy=f"Add {side}: {{tables: [schema.table], key: [column]}}.",
         )
-    for name, side_config in (("left", left), ("right", right)):
-        if not side_config.key:
+    check_keys(len(left.key), len(right.key), place)
+    return left, right
+
+
+def check_keys(left: int, right: int, place: str) -> None:
+    """Check the numbers of parts that the keys of both sides have.
+
+    Raises:
+        ConfigError: they do not fit.
+    """
+    for side, parts in (("left", left), ("right", right)):
+        if not parts:
             raise ConfigError(
-                f"{place}.{name}.key: a join needs a key on both sides.",
+                f"{place}.{side}.key: a join needs a key on both sides.",
                 remedy="Name the columns in which the rows of both sides are equal.",
             )
-    if len(left.key) != len(right.key):
+    if left != right:
         raise ConfigError(
-            f"{place}.right.key has {len(right.key)} parts, and left.key has {len(left.key)}.",
+            f"{place}.right.key has {right} parts, and left.key has {left}.",
             remedy="Give both keys the same number of parts, in the same order.",
         )
-    return left, right
 
 
 def make_side(
@@ -197,36 +112,3 @@ def make_side(
         max_ahead=duration_us(config.max_ahead),
         check=lambda relation: select.check(side, relation),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinOutput:
-    """Writes the results of a join.
-
-    Attributes:
-        processor: name of the processor.
-        aliases: names of the parts of the key.
-        select: what results show.
-        sinks: names of those that get them.
-    """
-
-    processor: str
-    aliases: tuple[str, ...]
-    select: Select
-    sinks: tuple[str, ...]
-
-    def write(self, row: JoinResult) -> Result:
-        """Return a row as a result."""
-        key: Any = row.key
-        return Result(
-            id=row.id,
-            type="join_result",
-            processor=self.processor,
-            timestamp=row.timestamp,
-            row_id=row_id_of(key),
-            members=(
-                f'"processor":"{self.processor}","key":{key_json(self.aliases, key)},'
-                f'{self.select.members(row.left, row.right)},"timestamp":{row.timestamp}'
-            ),
-            sinks=self.sinks,
-        )

@@ -8,20 +8,22 @@ from typing import Any, TypeAlias
 from bridge.config.durations import duration_us
 from bridge.config.joins import JoinConfig
 from bridge.config.processors import ProcessorConfig
-from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent
 from bridge.dataflow.dataflow import Dataflow
 from bridge.dataflow.fingerprint import state_name_of
 from bridge.dataflow.inputs import sequence_of
-from bridge.dataflow.join_sides import JoinOutput, KeyKinds, Select, check_sides, make_side
+from bridge.dataflow.join_output import JoinOutput, JoinParts, Select
+from bridge.dataflow.join_sides import KeyKinds, check_sides, make_side
+from bridge.dataflow.late_events import make_late_output
 from bridge.dataflow.places import at_place
 from bridge.dataflow.rejections import Rejections
 from bridge.dataflow.stream_time import StreamTime, lag_of
 from bridge.dataflow.table_joins import make_table_join
-from bridge.processing.joins import AsOfJoin, IntervalJoin, JoinResult
+from bridge.processing.joins import AsOfJoin, IntervalJoin, JoinResult, JoinType
 from bridge.processing.state.results import Result
 
 StreamJoin: TypeAlias = IntervalJoin | AsOfJoin
+StreamJoinType: TypeAlias = JoinType.Interval | JoinType.AsOf
 
 
 def make_join(config: ProcessorConfig, place: str) -> Dataflow:
@@ -37,77 +39,105 @@ def make_join(config: ProcessorConfig, place: str) -> Dataflow:
     assert config.join is not None
     if config.join.type == "table":
         return make_table_join(config, place)
-    lag = lag_of(check_sides(config, place), config.out_of_orderness)
+    left, right = check_sides(config, place)
+    select = Select(config.select, place)
+    parts = JoinParts(
+        name=config.name,
+        state_name=state_name_of(config),
+        place=place,
+        left=make_side(config, left, "left", place, select),
+        right=make_side(config, right, "right", place, select),
+        members=select.members,
+        sinks=config.to,
+        late_sinks=config.late_to,
+    )
     with at_place(f"{place}.join"):
-        operator = _operator(config, config.join, lag)
-    return JoinDataflow(config, place, operator)
+        return make_stream_join(parts, _join_type(config.join), duration_us(config.out_of_orderness))
 
 
-def _operator(config: ProcessorConfig, join: JoinConfig, lag: int) -> StreamJoin:
-    if join.type == "interval":
-        return IntervalJoin(
-            join.how,
-            before=duration_us(join.before or "0s"),
-            after=duration_us(join.after or "0s"),
-            name=config.name,
+def _join_type(config: JoinConfig) -> StreamJoinType:
+    if config.type == "interval":
+        return JoinType.Interval(
+            config.how,
+            before=duration_us(config.before or "0s"),
+            after=duration_us(config.after or "0s"),
+        )
+    tolerance = None if config.tolerance is None else duration_us(config.tolerance)
+    return JoinType.AsOf("left" if config.how == "left" else "inner", tolerance=tolerance)
+
+
+def make_stream_join(
+    parts: JoinParts, definition: StreamJoinType, out_of_orderness: int
+) -> JoinDataflow:
+    """Return the dataflow of a join of two streams.
+
+    Args:
+        parts: of the join.
+        definition: its type.
+        out_of_orderness: how far an event may be behind the newest one of its side, in
+            microseconds.
+
+    Raises:
+        ConfigError: a setting makes no sense.
+    """
+    lag = lag_of((parts.left, parts.right), out_of_orderness)
+    operator: StreamJoin
+    if isinstance(definition, JoinType.Interval):
+        operator = IntervalJoin(
+            definition.how,
+            before=definition.before,
+            after=definition.after,
+            name=parts.name,
             out_of_orderness=lag,
         )
-    if join.how not in ("inner", "left"):
-        raise ConfigError(f"how is {join.how}.", remedy="An as_of join is inner or left.")
-    return AsOfJoin(
-        join.how,
-        tolerance=None if join.tolerance is None else duration_us(join.tolerance),
-        name=config.name,
-        out_of_orderness=lag,
-    )
+    else:
+        operator = AsOfJoin(
+            definition.how, tolerance=definition.tolerance, name=parts.name, out_of_orderness=lag
+        )
+    return JoinDataflow(parts, operator, lag)
 
 
 class JoinDataflow:
     """Reads the changes of both sides, joins them in time, and writes results.
 
-    One event may be on both sides; it is taken on the left first. Late events are counted and left
-    out.
+    One event may be on both sides; it is taken on the left first. Late events are counted, and
+    results for the sinks that ask for them.
 
     Args:
-        config: the definition.
-        place: of it, for errors.
+        parts: of the join.
         operator: which joins.
+        lag: how far events may be behind, in microseconds.
 
     Attributes:
         name: as in ``Dataflow``, and so are the others.
-
-    Raises:
-        ConfigError: with the place of the setting that is wrong.
     """
 
     needs_rows: tuple[str, ...] = ()
 
-    def __init__(self, config: ProcessorConfig, place: str, operator: StreamJoin) -> None:
-        self.name = config.name
-        self.state_name = state_name_of(config)
-        self.sinks = config.to
-        sides = left, right = check_sides(config, place)
-        select = Select(config.select, place)
-        self._left = make_side(config, left, "left", place, select)
-        self._right = make_side(config, right, "right", place, select)
-        lag = lag_of(sides, config.out_of_orderness)
-        self._time = StreamTime(sides, (self._left, self._right), lag)
-        self._kinds = KeyKinds(place, len(left.key))
-        self._output = JoinOutput(
-            processor=config.name, aliases=self._left.aliases, select=select, sinks=config.to
-        )
+    def __init__(self, parts: JoinParts, operator: StreamJoin, lag: int) -> None:
+        self.name = parts.name
+        self.state_name = parts.state_name
+        self.sinks = parts.sinks
+        self._left = parts.left
+        self._right = parts.right
+        self._time = StreamTime((parts.left, parts.right), lag)
+        self._kinds = KeyKinds(parts.place, len(parts.left.aliases))
+        self._output = JoinOutput(parts)
+        self._late = make_late_output(parts.name, parts.left.aliases, parts.late_sinks)
         self._operator = operator
         self._rejections = Rejections()
 
     def process(self, events: Sequence[CdcEvent]) -> list[Result]:
         """Take events in, as ``Dataflow`` says."""
-        rows: list[JoinResult] = []
+        results: list[Result] = []
         for event in events:
-            self._process(event, rows)
-        self._operator.take_late()
-        return [self._output.write(row) for row in rows]
+            self._process(event, results)
+        if self._late is None:
+            self._operator.take_late()
+        return results
 
-    def _process(self, event: CdcEvent, rows: list[JoinResult]) -> None:
+    def _process(self, event: CdcEvent, results: list[Result]) -> None:
+        rows: list[JoinResult] = []
         sequence = sequence_of(event)
         rejected: list[tuple[CdcEvent, str]] = []
         self._time.before(event)
@@ -125,10 +155,15 @@ class JoinDataflow:
         watermark = self._time.after(event)
         if watermark is not None:
             rows += self._operator.advance(watermark)
+        if rows:
+            results += self._output.write(rows)
+        if self._late is not None:
+            for side, late in self._operator.take_late():
+                results.append(self._late.write(late, event, side))
 
     def advance(self, now: int) -> list[Result]:
         """Let time pass, as ``Dataflow`` says."""
-        return [self._output.write(row) for row in self._operator.advance(self._time.idle(now))]
+        return self._output.write(self._operator.advance(self._time.idle(now)))
 
     def take_rejected(self) -> list[tuple[CdcEvent, str]]:
         """Return the events without a value, as ``Dataflow`` says."""

@@ -133,6 +133,11 @@ class PatternSteps:
         row = row_json(event) if met & self._accepting else ""
         return (row, met, self._kept.of(event)) if self._late else (row, met)
 
+    def row_json(self, event: StreamEvent) -> str:
+        """Return the row of an event that was accepted, as JSON."""
+        row: str = event.value[0]
+        return row
+
     def _judged(self, pattern: Pattern, step: _Step) -> Pattern:
         """Add the conditions of the step that was added last."""
         where = [condition for _, condition in step.where]

@@ -3,21 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from bridge.config.durations import duration_us
 from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent
 from bridge.dataflow.fingerprint import state_name_of
-from bridge.dataflow.inputs import make_input, sequence_of
+from bridge.dataflow.inputs import Input, make_input, sequence_of
+from bridge.dataflow.late_events import make_late_output
 from bridge.dataflow.pattern_steps import PatternSteps
 from bridge.dataflow.places import at_place
 from bridge.dataflow.rejections import Rejections
 from bridge.dataflow.results import key_json, object_json, row_id_of
 from bridge.dataflow.stream_time import StreamTime, lag_of
-from bridge.processing.patterns import PatternFailed, PatternMatch, PatternMatcher, TimedOut
+from bridge.processing.events import StreamEvent
+from bridge.processing.patterns import (
+    Pattern,
+    PatternFailed,
+    PatternMatch,
+    PatternMatcher,
+    TimedOut,
+)
 from bridge.processing.state.results import Result
+
+
+class Steps(Protocol):
+    """The steps of a pattern, in whatever language they were defined.
+
+    Attributes:
+        pattern: to look for.
+        undecided: how often a condition had no value when its turn came; part of the state.
+        failure: why a condition could not be judged at all, if that is known better than the
+            matcher says it.
+    """
+
+    undecided: int
+
+    @property
+    def pattern(self) -> Pattern: ...
+
+    @property
+    def failure(self) -> ConfigError | None: ...
+
+    def row_json(self, event: StreamEvent) -> str:
+        """Return what results show of an event, as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternParts:
+    """A pattern, in whatever language it was defined.
+
+    Attributes:
+        name: of the processor.
+        state_name: under which it keeps its state.
+        input: whose events are looked at.
+        steps: of the pattern.
+        sinks: names of those that get matches.
+        late_sinks: names of those that get late events.
+        timed_out_sinks: names of those that get partial matches whose time is over.
+    """
+
+    name: str
+    state_name: str
+    input: Input
+    steps: Steps
+    sinks: tuple[str, ...]
+    late_sinks: tuple[str, ...]
+    timed_out_sinks: tuple[str, ...]
 
 
 def make_pattern(config: ProcessorConfig, place: str) -> PatternDataflow:
@@ -30,56 +84,77 @@ def make_pattern(config: ProcessorConfig, place: str) -> PatternDataflow:
     Raises:
         ConfigError: with the place of the setting that is wrong.
     """
+    assert config.pattern is not None
     if config.from_ is None:
         raise ConfigError(
             f"{place}.from: a pattern needs the tables whose events it looks at.",
             remedy="Add from: {tables: [schema.table]}.",
         )
-    return PatternDataflow(config, place)
+    steps = PatternSteps(config.pattern, f"{place}.pattern")
+    source = make_input(
+        config.input,
+        processor=config.name,
+        place=place,
+        value=steps.value,
+        max_ahead=duration_us(config.max_ahead),
+        check=steps.check,
+        tables_place=f"{place}.from",
+    )
+    parts = PatternParts(
+        name=config.name,
+        state_name=state_name_of(config),
+        input=source,
+        steps=steps,
+        sinks=config.to,
+        late_sinks=config.late_to,
+        timed_out_sinks=config.timed_out_to,
+    )
+    with at_place(f"{place}.pattern"):
+        return make_pattern_dataflow(parts, duration_us(config.out_of_orderness))
+
+
+def make_pattern_dataflow(parts: PatternParts, out_of_orderness: int) -> PatternDataflow:
+    """Return the dataflow of a pattern.
+
+    Args:
+        parts: of the pattern.
+        out_of_orderness: how far an event may be behind the newest one, in microseconds.
+
+    Raises:
+        ConfigError: the pattern cannot be matched, or a setting makes no sense.
+    """
+    lag = lag_of((parts.input,), out_of_orderness)
+    matcher = PatternMatcher(parts.steps.pattern, name=parts.name, out_of_orderness=lag)
+    return PatternDataflow(parts, matcher, lag)
 
 
 class PatternDataflow:
     """Reads changes, looks for a pattern in those of each key, and writes results.
 
-    Late events are counted and left out. Events with a NULL in the key belong together, as rows
-    do in GROUP BY.
+    Late events, and partial matches whose time is over, are counted, and results for the sinks
+    that ask for them. Events with a NULL in the key belong together, as rows do in GROUP BY.
 
     Args:
-        config: the definition.
-        place: of it, for errors.
+        parts: of the pattern.
+        matcher: which looks for it.
+        lag: how far events may be behind, in microseconds.
 
     Attributes:
         name: as in ``Dataflow``, and so are the others.
-
-    Raises:
-        ConfigError: with the place of the setting that is wrong.
     """
 
     needs_rows: tuple[str, ...] = ()
 
-    def __init__(self, config: ProcessorConfig, place: str) -> None:
-        assert config.pattern is not None
-        self.name = config.name
-        self.state_name = state_name_of(config)
-        self.sinks = config.to
-        self._tells_timed_out = config.pattern.timed_out
-        self._place = f"{place}.pattern"
-        self._steps = PatternSteps(config.pattern, self._place)
-        self._input = make_input(
-            config.input,
-            processor=config.name,
-            place=place,
-            value=self._steps.value,
-            max_ahead=duration_us(config.max_ahead),
-            check=self._steps.check,
-            tables_place=f"{place}.from",
-        )
-        lag = lag_of((config.input,), config.out_of_orderness)
-        self._time = StreamTime((config.input,), (self._input,), lag)
-        with at_place(self._place):
-            self._matcher = PatternMatcher(
-                self._steps.pattern, name=config.name, out_of_orderness=lag
-            )
+    def __init__(self, parts: PatternParts, matcher: PatternMatcher, lag: int) -> None:
+        self.name = parts.name
+        self.state_name = parts.state_name
+        self.sinks = parts.sinks
+        self._timed_out_sinks = parts.timed_out_sinks
+        self._input = parts.input
+        self._steps = parts.steps
+        self._late = make_late_output(parts.name, parts.input.aliases, parts.late_sinks)
+        self._time = StreamTime((parts.input,), lag)
+        self._matcher = matcher
         self._rejections = Rejections()
 
     def process(self, events: Sequence[CdcEvent]) -> list[Result]:
@@ -90,7 +165,8 @@ class PatternDataflow:
                 self._process(event, results)
         except PatternFailed as error:
             raise self._steps.failure or error from None
-        self._matcher.take_late()
+        if self._late is None:
+            self._matcher.take_late()
         return results
 
     def _process(self, event: CdcEvent, results: list[Result]) -> None:
@@ -99,6 +175,8 @@ class PatternDataflow:
         for change in self._input.read(event, sequence_of(event), rejected):
             moves = self._input.moves_time(event, change)
             self._tell(self._matcher.process_event(change, moves_time=moves), results)
+            if self._late is not None:
+                results += [self._late.write(late, event) for late in self._matcher.take_late()]
         self._rejections.add(rejected)
         watermark = self._time.after(event)
         if watermark is not None:
@@ -114,15 +192,18 @@ class PatternDataflow:
         return results
 
     def _tell(self, matches: Sequence[PatternMatch], results: list[Result]) -> None:
-        results += [self._write(match, "pattern_match") for match in matches]
+        results += [self._write(match, "pattern_match", self.sinks) for match in matches]
         timed_out = self._matcher.take_timed_out()
-        if self._tells_timed_out:
-            results += [self._write(lost, "pattern_timeout") for lost in timed_out]
+        if self._timed_out_sinks:
+            sinks = self._timed_out_sinks
+            results += [self._write(lost, "pattern_timeout", sinks) for lost in timed_out]
 
-    def _write(self, found: PatternMatch | TimedOut, result_type: str) -> Result:
+    def _write(
+        self, found: PatternMatch | TimedOut, result_type: str, sinks: tuple[str, ...]
+    ) -> Result:
         key: Any = found.key
         rows = object_json(
-            (step, f"[{','.join(event.value[0] for event in taken)}]")
+            (step, f"[{','.join(map(self._steps.row_json, taken))}]")
             for step, taken in found.events.items()
         )
         return Result(
@@ -135,7 +216,7 @@ class PatternDataflow:
                 f'"processor":"{self.name}","key":{key_json(self._input.aliases, key)},'
                 f'"start":{found.start},"end":{found.end},"events":{rows}'
             ),
-            sinks=self.sinks,
+            sinks=sinks,
         )
 
     def take_rejected(self) -> list[tuple[CdcEvent, str]]:
@@ -166,7 +247,7 @@ class PatternDataflow:
             "late": stats.late,
             "rejected": self._rejections.count,
             "undecided": self._steps.undecided,
-            "results": stats.matches + (stats.timed_out if self._tells_timed_out else 0),
+            "results": stats.matches + (stats.timed_out if self._timed_out_sinks else 0),
             "timed_out": stats.timed_out,
             "waiting": stats.waiting,
             "keys": stats.keys,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bridge.config.durations import duration_us
-from bridge.config.inputs import COMMIT_TIME, PROCESSING_TIME, InputConfig
 from bridge.core.events import CdcEvent, Operation
 from bridge.dataflow.inputs import Input
 from bridge.processing.watermark import BEGINNING
@@ -22,18 +20,14 @@ class StreamTime:
     each event of the stream moves time, whatever its table: a quiet table then holds nothing back.
 
     Args:
-        configs: the sections of the inputs.
-        inputs: as they were made of these sections.
-        out_of_orderness: how far events may be behind, in microseconds.
+        inputs: of the operator.
+        lag: how far events may be behind, in microseconds.
     """
 
-    def __init__(
-        self, configs: Sequence[InputConfig], inputs: Sequence[Input], out_of_orderness: int
-    ) -> None:
-        times = {config.time for config in configs}
-        self._by_commits = times <= {COMMIT_TIME, PROCESSING_TIME}
+    def __init__(self, inputs: Sequence[Input], lag: int) -> None:
+        self._by_commits = all(each.follows_commits for each in inputs)
         self._inputs = tuple(inputs)
-        self._lag = out_of_orderness
+        self._lag = lag
         self._told = BEGINNING
 
     def before(self, event: CdcEvent) -> None:
@@ -68,8 +62,6 @@ class StreamTime:
             each.clock = clock
 
 
-def lag_of(configs: Sequence[InputConfig], out_of_orderness: str) -> int:
+def lag_of(inputs: Sequence[Input], out_of_orderness: int) -> int:
     """Return how far events may be behind, in microseconds: not at all in processing time."""
-    if all(config.time == PROCESSING_TIME for config in configs):
-        return 0
-    return duration_us(out_of_orderness)
+    return 0 if all(each.by_processing for each in inputs) else out_of_orderness

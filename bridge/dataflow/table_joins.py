@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from bridge.config.inputs import COMMIT_TIME, InputConfig
+from bridge.config.inputs import COMMIT_TIME, RowOperation
 from bridge.config.processors import ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent, Operation
 from bridge.core.relation import Relation
 from bridge.dataflow.fingerprint import state_name_of
 from bridge.dataflow.inputs import sequence_of
-from bridge.dataflow.join_sides import JoinOutput, KeyKinds, Select, check_sides, make_side
+from bridge.dataflow.join_output import JoinOutput, JoinParts, Select
+from bridge.dataflow.join_sides import KeyKinds, check_sides, make_side
 from bridge.dataflow.places import at_place
 from bridge.dataflow.rejections import Rejections
 from bridge.dataflow.rows import with_missing
 from bridge.dataflow.table_rows import Identity, TableRows
-from bridge.processing.joins import JoinResult, TableJoin
+from bridge.processing.joins import JoinResult, JoinType, TableJoin
 from bridge.processing.joins.null_keys import is_null
 from bridge.processing.state.results import Result
 
+Complete: TypeAlias = Callable[[Any, Any, Relation], Any]
+"""Returns what is kept of a row, with what was not sent taken from what was kept of it before.
+
+The server leaves out large values that an update did not touch.
+"""
+
 _ROW_CHANGES: Final = (Operation.READ, Operation.INSERT, Operation.UPDATE)
+
+TABLE_OPERATIONS: Final[tuple[RowOperation, ...]] = ("read", "insert", "update")
+"""Those that bring a row of the table. Others take rows away, whatever the definition says."""
 
 
 def make_table_join(config: ProcessorConfig, place: str) -> TableJoinDataflow:
@@ -36,28 +46,61 @@ def make_table_join(config: ProcessorConfig, place: str) -> TableJoinDataflow:
         ConfigError: with the place of the setting that is wrong.
     """
     left, right = check_sides(config, place)
-    if right.operations is not None:
+    check_table_sides(
+        place,
+        operations=(left.operations, right.operations),
+        by_commits=(left.time == COMMIT_TIME, right.time == COMMIT_TIME),
+    )
+    left = replace(left, operations=left.operations or ("insert",))
+    right = replace(right, operations=TABLE_OPERATIONS)
+    select = Select(config.select, place)
+    parts = JoinParts(
+        name=config.name,
+        state_name=state_name_of(config),
+        place=place,
+        left=make_side(config, left, "left", place, select),
+        right=make_side(config, right, "right", place, select),
+        members=select.members,
+        sinks=config.to,
+    )
+    assert config.join is not None
+    how = JoinType.Table("left" if config.join.how == "left" else "inner")
+    return TableJoinDataflow(parts, how, needs_rows=right.tables, complete=_completed)
+
+
+def check_table_sides(
+    place: str,
+    *,
+    operations: tuple[Sequence[str] | None, Sequence[str] | None],
+    by_commits: tuple[bool, bool],
+) -> None:
+    """Check the settings of the left side and the right one of a join with a table.
+
+    Args:
+        place: of the definition, for errors.
+        operations: of both sides; None for the default.
+        by_commits: whether the time of each side is that of commits.
+
+    Raises:
+        ConfigError: with the place of the setting that is wrong.
+    """
+    left, right = operations
+    if right is not None:
         raise ConfigError(
             f"{place}.right.operations: the table is kept from all of its changes.",
             remedy="Leave operations out, or use a join of the type as_of.",
         )
-    for name, side in (("left", left), ("right", right)):
-        if side.time != COMMIT_TIME:
+    for side, by_commit in zip(("left", "right"), by_commits, strict=True):
+        if not by_commit:
             raise ConfigError(
-                f"{place}.{name}.time: a join with a table goes by the order of commits.",
+                f"{place}.{side}.time: a join with a table goes by the order of commits.",
                 remedy="Leave time out.",
             )
-    if left.operations is not None and "read" in left.operations:
+    if left is not None and "read" in left:
         raise ConfigError(
             f"{place}.left.operations: existing rows (read) come before the table is complete.",
             remedy="Leave read out.",
         )
-    return TableJoinDataflow(
-        config,
-        place,
-        replace(left, operations=left.operations or ("insert",)),
-        replace(right, operations=("read", "insert", "update")),
-    )
 
 
 class TableJoinDataflow:
@@ -67,36 +110,34 @@ class TableJoinDataflow:
     of them are there. An event of a table that is on both sides changes the table first.
 
     Args:
-        config: the definition.
-        place: of it, for errors.
-        left: the stream.
-        right: the table.
+        parts: of the join.
+        definition: its type.
+        needs_rows: patterns of the tables whose rows have to come first, when there is no state.
+        complete: completes what is kept of a row that an update did not send whole.
 
     Attributes:
         name: as in ``Dataflow``, and so are the others.
-        needs_rows: patterns of the tables whose rows have to come first, when there is no state.
-
-    Raises:
-        ConfigError: with the place of the setting that is wrong.
     """
 
     def __init__(
-        self, config: ProcessorConfig, place: str, left: InputConfig, right: InputConfig
+        self,
+        parts: JoinParts,
+        definition: JoinType.Table,
+        *,
+        needs_rows: tuple[str, ...],
+        complete: Complete,
     ) -> None:
-        assert config.join is not None
-        self.name = config.name
-        self.state_name = state_name_of(config)
-        self.sinks = config.to
-        self.needs_rows = right.tables
-        select = Select(config.select, place)
-        self._place = place
-        self._left = make_side(config, left, "left", place, select)
-        self._right = make_side(config, right, "right", place, select)
-        self._kinds = KeyKinds(place, len(left.key))
-        self._output = JoinOutput(
-            processor=config.name, aliases=self._left.aliases, select=select, sinks=config.to
-        )
-        self._join = TableJoin("left" if config.join.how == "left" else "inner", name=config.name)
+        self.name = parts.name
+        self.state_name = parts.state_name
+        self.sinks = parts.sinks
+        self.needs_rows = needs_rows
+        self._place = parts.place
+        self._left = parts.left
+        self._right = parts.right
+        self._kinds = KeyKinds(parts.place, len(parts.left.aliases))
+        self._output = JoinOutput(parts)
+        self._complete = complete
+        self._join = TableJoin(definition.how, name=parts.name)
         self._rows = TableRows(self._join.table_changed)
         self._rejections = Rejections()
 
@@ -105,7 +146,7 @@ class TableJoinDataflow:
         rows: list[JoinResult] = []
         for event in events:
             self._process(event, rows)
-        return [self._output.write(row) for row in rows]
+        return self._output.write(rows)
 
     def _process(self, event: CdcEvent, rows: list[JoinResult]) -> None:
         if event.operation is not Operation.READ:
@@ -136,7 +177,9 @@ class TableJoinDataflow:
             for row in changes:
                 if not is_null(row.key):
                     self._kinds.check("right", row.key)
-                    value = _completed(row.value, kept, relation)
+                    value = row.value
+                    if kept is not None:
+                        value = self._complete(value, kept, relation)
                     self._rows.put(identity, row.key, value)
 
     def _identity(self, relation: Relation, row_id: str | None) -> Identity:
@@ -182,13 +225,8 @@ class TableJoinDataflow:
         }
 
 
-def _completed(value: Any, kept: Any | None, relation: Relation) -> Any:
-    """Return what is kept of a row, with what was not sent taken from what was kept before.
-
-    The server leaves out large values that an update did not touch.
-    """
-    if kept is None:
-        return value
+def _completed(value: Any, kept: Any, relation: Relation) -> Any:
+    """Complete what a definition in SQL keeps."""
     if isinstance(value, str):
         return with_missing(value, kept, [column.name for column in relation.columns])
     pieces = zip(value, kept, strict=True)

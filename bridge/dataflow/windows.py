@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from bridge.core.events import CdcEvent, Operation
 from bridge.dataflow.aggregates import Aggregates
 from bridge.dataflow.inputs import Input, sequence_of
+from bridge.dataflow.late_events import LateOutput
 from bridge.dataflow.results import key_json, row_id_of, to_json
 from bridge.processing.aggregates import AggregationFunction, Unaggregatable
 from bridge.processing.events import StreamEvent
@@ -21,6 +23,8 @@ from bridge.processing.windows.definitions import Window
 
 CLOCK_SLACK_US: Final = 1_000_000
 """How far the server's clock may be ahead of commits that are not in the stream yet."""
+
+_index: Final = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +82,23 @@ def make_processor(
 class WindowDataflow:
     """Reads changes, aggregates them in windows, and writes results.
 
-    Late events are counted and left out.
+    Late events are counted, and results for the sinks that ask for them.
 
     Args:
         rules: of the definition.
         source: reads the changes; its values are those of ``aggregates``.
         aggregates: what is computed.
         processor: which computes it.
+        late: writes late events; None if no sink gets them.
     """
 
     def __init__(
-        self, rules: WindowRules, source: Input, aggregates: Aggregates, processor: StreamProcessor
+        self,
+        rules: WindowRules,
+        source: Input,
+        aggregates: Aggregates,
+        processor: StreamProcessor,
+        late: LateOutput | None = None,
     ) -> None:
         self.name = rules.name
         self.state_name = rules.state_name
@@ -98,10 +108,12 @@ class WindowDataflow:
         self._input = source
         self._aggregates = aggregates
         self._processor = processor
+        self._late = late
         self._rejected: list[tuple[CdcEvent, str]] = []
         self._rejected_count = 0
         self._batch: list[StreamEvent] = []
         self._origins: list[CdcEvent] = []  # of the events in the batch, if they are needed
+        self._needs_origins = rules.changelog or not rules.ends or late is not None
         self._moves_time = True
         # Commit times that events told of: the highest, and how far the processor knows.
         self._heard = self._passed = BEGINNING
@@ -134,7 +146,7 @@ class WindowDataflow:
         self._batch += changes
         if moves_time and self._rules.commits_tell_time:
             self._heard = self._passed = max(self._heard, event.timestamp)
-        if self._rules.changelog or not self._rules.ends:
+        if self._needs_origins:
             self._origins += [event] * len(changes)
 
     def _flush(self, results: list[Result]) -> None:
@@ -151,13 +163,30 @@ class WindowDataflow:
         self, batch: list[StreamEvent], origins: list[CdcEvent], results: list[Result]
     ) -> None:
         """Give the processor a batch of which it counts what gave which result."""
-        for index, answer in self._processor.process_apart(batch, moves_time=self._moves_time):
+        answers = self._processor.process_apart(batch, moves_time=self._moves_time)
+        told = self._late_among(batch, origins)
+        for index, answer in answers:
             if not isinstance(answer, Unaggregatable):
-                results.append(self._result(answer, origins[index].timestamp))
+                told.append((index, self._result(answer, origins[index].timestamp)))
             elif self._rules.changelog:  # what was not added cannot be taken back
                 self._rejected.append((origins[index], answer.message))
             else:
                 raise answer
+        told.sort(key=_index)
+        results += [result for _, result in told]
+
+    def _late_among(
+        self, batch: list[StreamEvent], origins: list[CdcEvent]
+    ) -> list[tuple[int, Result]]:
+        """Return the results for those of a batch that came too late, with their indexes."""
+        late = {id(event) for event in self._processor.take_late()}
+        if self._late is None or not late:
+            return []
+        return [
+            (index, self._late.write(event, origins[index]))
+            for index, event in enumerate(batch)
+            if id(event) in late
+        ]
 
     def _pass_time(self, results: list[Result]) -> None:
         """Let the time pass that commits have told of."""

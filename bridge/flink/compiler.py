@@ -69,6 +69,12 @@ def _check_language(processor: ProcessorConfig) -> None:
             "a function in Python cannot be written as SQL",
             remedy="Define it in the configuration, or run this processor in the bridge.",
         )
+    for setting in ("late_to", "timed_out_to"):
+        if getattr(processor, setting):
+            raise ConfigError(
+                f"Flink SQL tells neither late events nor what timed out, as {setting} does",
+                remedy=f"Leave out {setting}, or run this processor in the bridge.",
+            )
 
 
 def _compile(

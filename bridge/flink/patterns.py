@@ -251,8 +251,6 @@ def _events(pattern: PatternConfig) -> tuple[_Taken, ...]:
     Raises:
         ConfigError: how many there are, or which, depends on more than MATCH_RECOGNIZE can say.
     """
-    if pattern.timed_out:
-        raise ConfigError("Flink SQL does not tell what timed out", remedy="Leave out timed_out.")
     taken: list[_Taken] = []
     unless: list[StepConfig] = []
     for step in pattern.steps:

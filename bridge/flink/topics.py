@@ -134,7 +134,7 @@ def choose_sink(config: Config, name: str | None) -> SinkConfig:
     Raises:
         ConfigError: there is none, or it is not clear which.
     """
-    results = {sink for processor in config.processors for sink in processor.to}
+    results = {sink for processor in config.processors for sink in processor.targets}
     found = [s for s in config.sinks if s.type == "kafka" and s.name not in results]
     if name is not None:
         found = [sink for sink in found if sink.name == name]

@@ -4,7 +4,9 @@
 """
 
 from bridge.processing.joins.as_of import AsOfJoin
+from bridge.processing.joins.definitions import JoinType
 from bridge.processing.joins.errors import RetractionRefused, TableNotLoaded
+from bridge.processing.joins.inputs import LateEvent
 from bridge.processing.joins.interval import IntervalJoin
 from bridge.processing.joins.result import JoinResult
 from bridge.processing.joins.stats import InputStats, JoinStats, TableJoinStats
@@ -16,6 +18,8 @@ __all__ = [
     "IntervalJoin",
     "JoinResult",
     "JoinStats",
+    "JoinType",
+    "LateEvent",
     "RetractionRefused",
     "TableJoin",
     "TableJoinStats",

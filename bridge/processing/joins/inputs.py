@@ -12,6 +12,9 @@ from bridge.processing.watermark import BoundedOutOfOrderness
 
 Side: TypeAlias = Literal["left", "right"]
 
+LateEvent: TypeAlias = tuple[Side, StreamEvent]
+"""An event that came too late, and on which side."""
+
 
 class Inputs:
     """Lets the events of both sides in, as long as they are not late.
@@ -35,7 +38,7 @@ class Inputs:
         self._join = join
         self._left = _Input(out_of_orderness)
         self._right = _Input(out_of_orderness)
-        self._late: list[StreamEvent] = []
+        self._late: list[LateEvent] = []
         self.watermark = self._lowest()
 
     def admit(self, side: Side, event: StreamEvent) -> bool:
@@ -51,7 +54,7 @@ class Inputs:
         if event.timestamp >= self.watermark:
             return True
         taking.late += 1
-        self._late.append(event)
+        self._late.append((side, event))
         return False
 
     def count_null_key(self, side: Side) -> None:
@@ -74,8 +77,8 @@ class Inputs:
         self.watermark = self._lowest()
         return self.watermark
 
-    def take_late(self) -> list[StreamEvent]:
-        """Return the late events of both sides since the last call, in the order they came."""
+    def take_late(self) -> list[LateEvent]:
+        """Return the late events since the last call, in the order they came."""
         late, self._late = self._late, []
         return late
 
@@ -89,14 +92,14 @@ class Inputs:
         return {
             "left": self._left.snapshot(),
             "right": self._right.snapshot(),
-            "late": [tuple(event) for event in self._late],
+            "late": [(side, tuple(event)) for side, event in self._late],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``snapshot`` returned."""
         self._left.restore(state["left"])
         self._right.restore(state["right"])
-        self._late = [StreamEvent(*event) for event in state["late"]]
+        self._late = [(side, StreamEvent(*event)) for side, event in state["late"]]
         self.watermark = self._lowest()
 
     def _of(self, side: Side) -> _Input:

@@ -11,10 +11,10 @@ class Result:
 
     Attributes:
         id: its ``event_id``: the same result has the same in every run.
-        type: ``window_result``, ``join_result``, ``pattern_match`` or ``pattern_timeout``.
+        type: one of ``bridge.core.result_event.RESULT_TYPES``.
         processor: the name of the processor.
-        timestamp: in microseconds: the end of the window or of the match, or the later event of
-            the join.
+        timestamp: in microseconds: the end of the window or of the match, the later event of
+            the join, or the event that was late.
         row_id: the key as ``CdcEvent.row_id`` writes keys: one column is its text, several are a
             JSON array, none is None.
         members: the JSON members that follow ``event_id``, without braces.

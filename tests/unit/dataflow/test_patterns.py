@@ -40,9 +40,9 @@ UNPAID = """
 name: unpaid
 from: {tables: [public.orders, public.payments]}
 key: {"order": "case when table = 'orders' then id else id end"}
+timed_out_to: [results]
 pattern:
   within: 1h
-  timed_out: true
   steps:
     - {begin: placed, tables: [public.orders]}
     - {not_followed_by: paid, tables: [public.payments]}
@@ -224,10 +224,11 @@ def test_what_did_not_happen_is_a_match_at_the_end_of_its_window() -> None:
 
 def test_partial_matches_that_time_out_are_results_where_they_are_asked_for() -> None:
     shop = Shop()
-    text = CARD_TESTING.replace("within: 10m", "within: 10m\n  timed_out: true")
+    text = CARD_TESTING + "timed_out_to: [lost]\n"
     flow = make(text)
     [lost] = run(flow, [shop.payment(0, 1, "1"), shop.other_table(602)])
     assert lost.type == "pattern_timeout"
+    assert lost.sinks == ("lost",)
     assert lost.timestamp == START + 600 * SECOND
     assert [row["amount"] for row in documents([lost])[0]["events"]["small"]] == ["1"]
     assert flow.stats()["results"] == 1
@@ -240,7 +241,7 @@ def test_partial_matches_that_time_out_are_results_where_they_are_asked_for() ->
 
 def test_a_timeout_has_an_identifier_of_its_own() -> None:
     shop = Shop()
-    text = CARD_TESTING.replace("within: 10m", "within: 10m\n  timed_out: true")
+    text = CARD_TESTING + "timed_out_to: [lost]\n"
     events = [shop.payment(0, 1, "1"), shop.payment(1, 1, "2", card="b"), shop.other_table(700)]
     first, second = run(make(text), events)
     assert first.id != second.id
@@ -335,9 +336,8 @@ EVENTS = st.lists(
 @pytest.mark.parametrize(
     "text",
     [
-        CARD_TESTING.replace("within: 10m", "within: 10m\n  timed_out: true").replace(
-            "> 500", "> 6"
-        ),
+        CARD_TESTING.replace("> 500", "> 6")
+        + "timed_out_to: [lost]\nlate_to: [late]\nout_of_orderness: 0s\n",
         RISING.replace("steps:", "within: 1m\n  steps:"),
         RISING.replace("new.amount > last", "10 / last").replace(", times", " > 2, times"),
     ],

@@ -48,8 +48,9 @@ def pattern(*steps: StepConfig, **settings: Any) -> ProcessorConfig:
         name="series",
         from_=FromConfig(tables=("public.orders",)),
         key=("customer_id",),
-        pattern=PatternConfig(steps=steps, within="1m", **settings),
+        pattern=PatternConfig(steps=steps, within="1m"),
         to=("results",),
+        **settings,
     )
 
 
@@ -72,7 +73,7 @@ DEFINITIONS = {
     "join with select": join(select={"l": "left.id", "r": "right.amount", "w": "left.weight"}),
     "pattern": pattern(BEGIN, LARGE),
     "pattern with timeouts": pattern(
-        BEGIN, StepConfig(followed_by="huge", where="new.amount > 9000"), timed_out=True
+        BEGIN, StepConfig(followed_by="huge", where="new.amount > 9000"), timed_out_to=("results",)
     ),
 }
 

@@ -56,7 +56,7 @@ def test_a_late_right_event_changes_nothing() -> None:
     join.process_right(event(98))
     join.process_left(event(100))
     assert places(join.advance(200)) == [(100, None)]
-    assert join.take_late() == [event(98)]
+    assert join.take_late() == [("right", event(98))]
     assert join.get_stats().right.late == 1
 
 

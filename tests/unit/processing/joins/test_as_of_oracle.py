@@ -84,7 +84,8 @@ def latest(
 def check_rows(case: Case) -> None:
     join = case.join()
     assert run(join, case.steps) == expected(case)
-    late = [s.step.event for s in with_watermarks(case.steps, case.bound) if s.late]
+    seen = with_watermarks(case.steps, case.bound)
+    late = [(s.step.side, s.step.event) for s in seen if s.late]
     assert join.take_late() == late
     join.advance(AFTER_EVERYTHING)
     stats = join.get_stats()

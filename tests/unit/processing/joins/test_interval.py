@@ -109,7 +109,7 @@ def test_an_event_at_the_watermark_is_in_time_and_one_before_it_is_late() -> Non
     join.advance(95)
     assert join.process_left(event(94, sequence=1)) == []
     assert times(join.process_left(event(95, sequence=2))) == [(95, 100)]
-    assert join.take_late() == [event(94, sequence=1)]
+    assert join.take_late() == [("left", event(94, sequence=1))]
     stats = join.get_stats()
     assert (stats.left.events, stats.left.late, stats.right.late) == (2, 1, 0)
 

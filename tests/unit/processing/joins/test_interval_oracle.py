@@ -105,7 +105,8 @@ def check_rows(case: Case) -> None:
     join = case.join()
     rows = run(join, case.steps)
     assert rows == expected(case)
-    late = [s.step.event for s in with_watermarks(case.steps, case.bound) if s.late]
+    seen = with_watermarks(case.steps, case.bound)
+    late = [(s.step.side, s.step.event) for s in seen if s.late]
     assert join.take_late() == late
     assert join.take_late() == []
     rows.append(join.advance(AFTER_EVERYTHING))
