@@ -1,0 +1,378 @@
+"""An event store in a schema of a PostgreSQL database.
+
+It works through a pooler in transaction mode: nothing outlasts a transaction on the server but what
+is in the tables. One append at a time, by a lock of the transaction: so global sequences are free of
+gaps and become visible in their order. What is usual takes one round trip (``append_events`` in
+``sql/eventstore/postgres``); what that refuses is decided here, as in every other storage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from typing import Any, Final
+
+import psycopg
+from psycopg import IsolationLevel, sql
+from psycopg.rows import TupleRow
+
+from bridge.core.errors import EnvironmentProblem
+from bridge.core.events import Position
+from bridge.eventsourcing.appending import already_stored, first_sequence, record
+from bridge.eventsourcing.expected_version import ANY, NO_STREAM, STREAM_EXISTS
+from bridge.eventsourcing.records import (
+    AggregateHead,
+    Progress,
+    Recorded,
+    Segment,
+    SnapshotRecord,
+    Write,
+)
+from bridge.postgres.connection import Connection, Database
+from bridge.postgres.server_errors import explain
+from sql import load, migrations
+
+_FOLDER: Final = "eventstore/postgres"
+_EXPECTED: Final = {ANY: None, NO_STREAM: 0, STREAM_EXISTS: -1}
+"""How ``append_events`` is told what has no number."""
+
+
+class PostgresStorage:
+    """Keeps events in tables; see ``EventStorage``.
+
+    Args:
+        database: where they are; it may be reached through a pooler.
+        schema: of the tables; it is made if there is none.
+        publication: that of the bridge, if it is in this database: it must not send the tables.
+
+    Raises:
+        EnvironmentProblem: the tables cannot be used, or the publication sends them.
+        Transient: the server is away.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        schema: str = "pgbridge_events",
+        publication: str | None = None,
+    ) -> None:
+        self._database = database
+        self._schema = schema
+        self._guard = Lock()
+        self._connection: Connection | None = None
+        try:
+            self._identity = self._open(publication)
+        except BaseException:
+            self.close()
+            raise
+        self._append_lock = _lock_key(f"append {self._identity}")
+        self._archive_lock = _lock_key(f"archive {self._identity}")
+
+    @property
+    def identity(self) -> str:
+        """See ``EventStorage``."""
+        return self._identity
+
+    def _open(self, publication: str | None) -> str:
+        with self._transaction("opening") as connection:
+            self._run(connection, "lock", key=_lock_key(f"layout {self._schema}"))
+            self._migrate(connection)
+            if publication is not None:
+                self._refuse_published(connection, publication)
+            row = self._run(connection, "identity").fetchone()
+            if row is None:
+                row = (secrets.token_hex(16),)
+                self._run(connection, "save_identity", identity=row[0])
+        (identity,) = row
+        return str(identity)
+
+    def _migrate(self, connection: Connection) -> None:
+        """Bring the tables to the layout of this version."""
+        row = self._run(connection, "layout_exists", schema=self._schema).fetchone()
+        assert row is not None
+        encoding, has_schema, has_layout = row
+        if encoding != "UTF8":
+            raise EnvironmentProblem(
+                f"The database {self._database.address} has the encoding {encoding}, which cannot "
+                "hold every event.",
+                remedy="Keep the events in a database with ENCODING 'UTF8'.",
+            )
+        try:
+            # Asking first, because IF NOT EXISTS needs the right to create all the same.
+            if not has_schema:
+                self._run(connection, "create_schema")
+            if not has_layout:
+                self._run(connection, "create_layout")
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise EnvironmentProblem(
+                f"The tables of the event store cannot be made in {self._database.address}: "
+                f"the account may not create {'them' if has_schema else 'a schema'}.",
+                remedy="Let an administrator run: CREATE SCHEMA "
+                f"{sql.Identifier(self._schema).as_string()} AUTHORIZATION <role>;",
+            ) from error
+        row = self._run(connection, "layout").fetchone()
+        assert row is not None
+        (version,) = row
+        scripts = migrations(_FOLDER)
+        if version > len(scripts):
+            raise EnvironmentProblem(
+                f"The event store in {self._database.address} was written by a newer pgbridge "
+                f"(version {version} of its layout, known here: {len(scripts)}).",
+                remedy="Install that version again.",
+            )
+        for number, script in enumerate(scripts[version:], start=version + 1):
+            connection.execute(_formatted(script, self._schema))
+            self._run(connection, "save_layout", version=number)
+
+    def _refuse_published(self, connection: Connection, publication: str) -> None:
+        row = self._run(
+            connection, "published", publication=publication, schema=self._schema
+        ).fetchone()
+        if row == (True,):
+            raise EnvironmentProblem(
+                f"Publication {publication!r} sends the tables of schema {self._schema!r}: every "
+                "event that is stored would be a change for the bridge to read.",
+                remedy="Keep the events in another database or in SQLite, or list the tables in "
+                "source.tables instead of publishing all of them.",
+            )
+
+    def append(self, writes: Sequence[Write], progress: Progress | None = None) -> list[Recorded]:
+        """See ``EventStorage``."""
+        with self._session("appending to") as connection:
+            row = self._run(
+                connection,
+                "append",
+                key=self._append_lock,
+                events=_events_json(writes),
+                **_progress_values(progress),
+            ).fetchone()
+        assert row is not None
+        number, sequences = row
+        if sequences is None:
+            return self._append_with_care(writes, progress)
+        stored: list[Recorded] = []
+        for write in writes:
+            stored += record(write, sequences[len(stored)], number + len(stored))
+        return stored
+
+    def _append_with_care(
+        self, writes: Sequence[Write], progress: Progress | None
+    ) -> list[Recorded]:
+        """Append where something is stored already, or an aggregate is not as expected."""
+        with self._transaction("appending to") as connection:
+            self._run(connection, "lock", key=self._append_lock)
+            stored, new = self._decide(connection, writes)
+            if new:
+                with connection.cursor() as cursor:
+                    cursor.executemany(self._query("insert"), new)
+            if progress is not None:
+                self._run(connection, "save_progress", **_progress_values(progress))
+        return stored
+
+    def _decide(
+        self, connection: Connection, writes: Sequence[Write]
+    ) -> tuple[list[Recorded], list[Recorded]]:
+        """Return the events of all writes, and those of them that are new."""
+        ids = [event.event_id for write in writes for event in write.events]
+        rows = self._run(connection, "stored", ids=ids).fetchall()
+        by_id = {event.event_id: event for event in map(Recorded._make, rows)}
+        row = self._run(connection, "last").fetchone()
+        assert row is not None
+        (last,) = row
+        stored: list[Recorded] = []
+        new: list[Recorded] = []
+        ends: dict[tuple[str, str], int] = {}
+        for write in writes:
+            own = {e.event_id: by_id[e.event_id] for e in write.events if e.event_id in by_id}
+            events = already_stored(write, own)
+            if events is None:
+                key = write.aggregate_type, write.aggregate_id
+                if key not in ends:
+                    head = self._head(connection, *key)
+                    ends[key] = 0 if head is None else head.last_sequence
+                first = first_sequence(write, ends[key])
+                events = record(write, first, last + len(new) + 1)
+                ends[key] = events[-1].sequence
+                by_id.update((event.event_id, event) for event in events)
+                new += events
+            stored += events
+        return stored, new
+
+    def read_aggregate(
+        self, aggregate_type: str, aggregate_id: str, after: int, limit: int
+    ) -> list[Recorded]:
+        """See ``EventStorage``."""
+        return self._events(
+            "read_aggregate", type=aggregate_type, id=aggregate_id, after=after, limit=limit
+        )
+
+    def read_type(self, event_type: str, after: int, limit: int) -> list[Recorded]:
+        """See ``EventStorage``."""
+        return self._events("read_type", type=event_type, after=after, limit=limit)
+
+    def read_all(self, after: int, limit: int) -> list[Recorded]:
+        """See ``EventStorage``."""
+        return self._events("read_all", after=after, limit=limit)
+
+    def _events(self, statement: str, **values: object) -> list[Recorded]:
+        return list(map(Recorded._make, self._rows(statement, **values)))
+
+    def head(self, aggregate_type: str, aggregate_id: str) -> AggregateHead | None:
+        """See ``EventStorage``."""
+        with self._session("reading") as connection:
+            return self._head(connection, aggregate_type, aggregate_id)
+
+    def _head(
+        self, connection: Connection, aggregate_type: str, aggregate_id: str
+    ) -> AggregateHead | None:
+        row = self._run(connection, "head", type=aggregate_type, id=aggregate_id).fetchone()
+        assert row is not None
+        last_sequence, archived = row
+        if last_sequence is None:
+            return None
+        return AggregateHead(aggregate_type, aggregate_id, last_sequence, archived)
+
+    def types_of(self, aggregate_id: str) -> tuple[str, ...]:
+        """See ``EventStorage``."""
+        return tuple(kind for (kind,) in self._rows("types_of", id=aggregate_id))
+
+    def aggregates(self, after: tuple[str, str] | None, limit: int) -> list[AggregateHead]:
+        """See ``EventStorage``."""
+        kind, own = after or ("", "")
+        rows = self._rows("aggregates", type=kind, id=own, limit=limit)
+        return [AggregateHead(*row) for row in rows]
+
+    def last(self) -> int:
+        """See ``EventStorage``."""
+        ((last,),) = self._rows("last")
+        return int(last)
+
+    def save_snapshot(self, snapshot: SnapshotRecord) -> None:
+        """See ``EventStorage``."""
+        with self._transaction("storing a snapshot in") as connection:
+            connection.execute(self._query("save_snapshot"), snapshot)
+
+    def snapshot(
+        self, aggregate_type: str, aggregate_id: str, version: int | None
+    ) -> SnapshotRecord | None:
+        """See ``EventStorage``."""
+        rows = self._rows("snapshot", type=aggregate_type, id=aggregate_id, version=version)
+        return SnapshotRecord(*rows[0]) if rows else None
+
+    def progress(self, name: str) -> Progress | None:
+        """See ``EventStorage``."""
+        rows = self._rows("progress", name=name)
+        if not rows:
+            return None
+        position, source = rows[0]
+        return Progress(name, Position.parse(position), source)
+
+    def archive(self, segment: Segment, removed: Sequence[tuple[str, str, int]]) -> None:
+        """See ``EventStorage``."""
+        names = ("aggregate_type", "aggregate_id", "up_to")
+        rows = json.dumps([dict(zip(names, row, strict=True)) for row in removed])
+        with self._transaction("archiving events of") as connection:
+            self._run(connection, "lock", key=self._archive_lock)
+            connection.execute(self._query("add_segment"), segment)
+            self._run(connection, "mark_archived", removed=rows)
+            # The owner has no right to delete events but here; the trigger looks at each of them.
+            self._run(connection, "permit_removal")
+            self._run(connection, "remove_archived", removed=rows)
+            self._run(connection, "refuse_removal")
+
+    def segments(self) -> tuple[Segment, ...]:
+        """See ``EventStorage``."""
+        return tuple(map(Segment._make, self._rows("segments")))
+
+    def counts(self) -> Mapping[str, int]:
+        """See ``EventStorage``."""
+        ((events, aggregates, snapshots),) = self._rows("counts")
+        return {"events": events, "aggregates": aggregates, "snapshots": snapshots}
+
+    def close(self) -> None:
+        """See ``EventStorage``."""
+        with self._guard:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def _session(self, doing: str) -> Iterator[Connection]:
+        """Give the connection, on which each statement is a transaction of its own."""
+        with self._guard:
+            if self._connection is None:
+                self._connection = self._database.connect_pooled()
+                # A statement after the lock has to see what was committed before.
+                self._connection.isolation_level = IsolationLevel.READ_COMMITTED
+            try:
+                yield self._connection
+            except psycopg.Error as error:
+                self._disconnect()
+                raise explain(error, doing=f"{doing} the event store") from error
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[Connection]:
+        with self._session(doing) as connection, connection.transaction():
+            connection.execute(load(f"{_FOLDER}/begin.sql"))
+            yield connection
+
+    def _rows(self, statement: str, **values: object) -> list[TupleRow]:
+        with self._session("reading") as connection:
+            return self._run(connection, statement, **values).fetchall()
+
+    def _run(
+        self, connection: Connection, statement: str, **values: Any
+    ) -> psycopg.Cursor[TupleRow]:
+        return connection.execute(self._query(statement), values, binary=True)
+
+    def _query(self, statement: str) -> bytes:
+        return _statement(statement, self._schema)
+
+
+def _events_json(writes: Sequence[Write]) -> str:
+    """Return the events of all writes as ``append_events`` takes them."""
+    rows = []
+    for write in writes:
+        expected = write.expected
+        for event in write.events:
+            row = event._asdict()
+            row["aggregate_type"] = write.aggregate_type
+            row["aggregate_id"] = write.aggregate_id
+            rows.append(row)
+        first = rows[-len(write.events)]
+        first["expected"] = expected if isinstance(expected, int) else _EXPECTED[expected]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _progress_values(progress: Progress | None) -> dict[str, str | None]:
+    if progress is None:
+        return {"name": None, "position": None, "source": None}
+    return {
+        "name": progress.name,
+        "position": str(progress.position),
+        "source": progress.source,
+    }
+
+
+def _lock_key(purpose: str) -> int:
+    digest = hashlib.sha256(f"pgbridge/events {purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@cache
+def _statement(name: str, schema: str) -> bytes:
+    # In a statement with parameters a percent sign stands twice.
+    return _formatted(load(f"{_FOLDER}/{name}.sql"), schema.replace("%", "%%")).as_bytes()
+
+
+def _formatted(statement: str, schema: str) -> sql.Composed:
+    return sql.SQL(statement).format(schema=sql.Identifier(schema))

@@ -1,0 +1,1 @@
+CREATE TABLE {schema}.event_layout (version integer PRIMARY KEY)

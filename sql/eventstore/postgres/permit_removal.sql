@@ -1,0 +1,1 @@
+GRANT DELETE ON {schema}.event TO CURRENT_USER

@@ -1,0 +1,3 @@
+SELECT position, source
+FROM {schema}.event_progress
+WHERE name = %(name)s

@@ -1,0 +1,1 @@
+REVOKE DELETE ON {schema}.event FROM CURRENT_USER

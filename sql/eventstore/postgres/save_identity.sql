@@ -1,0 +1,2 @@
+INSERT INTO {schema}.event_store (identity)
+VALUES (%(identity)s)

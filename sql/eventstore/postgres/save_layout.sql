@@ -1,0 +1,2 @@
+INSERT INTO {schema}.event_layout (version)
+VALUES (%(version)s)
