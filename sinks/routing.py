@@ -162,6 +162,23 @@ def load_function(name: str, *, role: str = "routing function") -> _Function:
     Raises:
         ConfigError: there is no such function.
     """
+    found = load_object(name, role=role)
+    if not callable(found):
+        raise ConfigError(f"{name!r} is not a function but {type(found).__name__!r}.")
+    function: _Function = found
+    return function
+
+
+def load_object(name: str, *, role: str) -> object:
+    """Return what is called ``package.module:name``.
+
+    Args:
+        name: of it.
+        role: what it is for, for the errors.
+
+    Raises:
+        ConfigError: there is no such thing.
+    """
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise ConfigError(f"The {role} {name!r} is not of the form package.module:function.")
@@ -174,12 +191,9 @@ def load_function(name: str, *, role: str = "routing function") -> _Function:
             f"The {role} {name!r} cannot be imported: {type(error).__name__}: {error}.",
             remedy="The module has to be in the working directory or on Python's path.",
         ) from error
-    function = getattr(module, attribute, None)
-    if function is None:
-        raise ConfigError(f"The module {module_name!r} has no function {attribute!r}.")
-    if not callable(function):
-        raise ConfigError(f"{name!r} is not a function but {type(function).__name__!r}.")
-    found: _Function = function
+    found: object = getattr(module, attribute, None)
+    if found is None:
+        raise ConfigError(f"The module {module_name!r} has nothing called {attribute!r}.")
     return found
 
 

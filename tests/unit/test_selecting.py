@@ -67,7 +67,7 @@ def test_operations_are_those_of_the_settings() -> None:
     ("function", "words"),
     [
         ("no_such_module:f", "The filter 'no_such_module:f' cannot be imported"),
-        (f"{__name__}:no_such", "has no function 'no_such'"),
+        (f"{__name__}:no_such", "has nothing called 'no_such'"),
         (f"{__name__}:NOT_A_FUNCTION", "is not a function"),
     ],
 )

@@ -156,7 +156,7 @@ def test_a_state_is_restored_and_belongs_to_a_definition(load: Callable[..., Dat
     ("definition", "message"),
     [
         (len, r"shop_module:it has no @processor"),
-        (None, "has no function 'it'"),
+        (None, "has nothing called 'it'"),
         (defined(tables=["orders"]), "'orders' is not the name of a table"),
         (defined(time="new.at +"), "cannot be read"),
         (defined(aggregates={}), "no aggregates"),

@@ -122,7 +122,7 @@ def test_a_function_may_be_in_the_working_directory(
         ("no_colon", "package.module:function"),
         (":route", "package.module:function"),
         ("nowhere.at_all:route", "cannot be imported: ModuleNotFoundError"),
-        ("invented_routes:missing", "has no function 'missing'"),
+        ("invented_routes:missing", "has nothing called 'missing'"),
     ],
 )
 def test_a_function_that_is_not_there_is_refused(
