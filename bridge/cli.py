@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "slots": "list, create, drop, advance or clean up slots",
     "config": "check, describe or show the configuration",
     "dlq": "list, show, replay or purge dead letters",
+    "events": "append, show, archive or verify the events of a store",
     "flink-sql": "write the processors as Flink SQL",
 }
 """Verb to its help line; the module is ``bridge.commands.<verb>``, with ``_`` for ``-``."""

@@ -1,0 +1,1 @@
+"""Old events in compressed, checksummed segment files, which are read as if they had never moved."""
