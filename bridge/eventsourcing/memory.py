@@ -20,6 +20,7 @@ from bridge.eventsourcing.records import (
 )
 
 _sequence = attrgetter("sequence")
+_last_sequence = attrgetter("last_sequence", "version")
 _global_sequence = attrgetter("global_sequence")
 
 
@@ -45,7 +46,7 @@ class MemoryStorage:
         self._aggregates: dict[tuple[str, str], _Aggregate] = {}
         self._by_type: dict[str, list[Recorded]] = {}
         self._by_id: dict[str, Recorded] = {}
-        self._snapshots: dict[tuple[str, str, int], SnapshotRecord] = {}
+        self._snapshots: dict[tuple[str, str], dict[int, SnapshotRecord]] = {}
         self._progress: dict[str, Progress] = {}
         self._segments: dict[str, Segment] = {}
 
@@ -148,23 +149,22 @@ class MemoryStorage:
 
     def save_snapshot(self, snapshot: SnapshotRecord) -> None:
         """See ``EventStorage``."""
-        key = snapshot.aggregate_type, snapshot.aggregate_id, snapshot.version
+        key = snapshot.aggregate_type, snapshot.aggregate_id
         with self._guard:
-            found = self._snapshots.get(key)
+            own = self._snapshots.setdefault(key, {})
+            found = own.get(snapshot.version)
             if found is None or found.last_sequence <= snapshot.last_sequence:
-                self._snapshots[key] = snapshot
+                own[snapshot.version] = snapshot
 
     def snapshot(
         self, aggregate_type: str, aggregate_id: str, version: int | None
     ) -> SnapshotRecord | None:
         """See ``EventStorage``."""
         with self._guard:
-            found = [
-                snapshot
-                for (kind, one, own), snapshot in self._snapshots.items()
-                if (kind, one) == (aggregate_type, aggregate_id) and version in (None, own)
-            ]
-        return max(found, key=attrgetter("last_sequence"), default=None)
+            own = self._snapshots.get((aggregate_type, aggregate_id), {})
+            if version is not None:
+                return own.get(version)
+            return max(own.values(), key=_last_sequence, default=None)
 
     def progress(self, name: str) -> Progress | None:
         """See ``EventStorage``."""
@@ -201,7 +201,7 @@ class MemoryStorage:
             return {
                 "events": len(self._events),
                 "aggregates": len(self._aggregates),
-                "snapshots": len(self._snapshots),
+                "snapshots": sum(map(len, self._snapshots.values())),
             }
 
     def close(self) -> None:

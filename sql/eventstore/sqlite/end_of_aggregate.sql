@@ -1,0 +1,3 @@
+SELECT id, last_sequence
+FROM aggregate
+WHERE aggregate_type = ? AND aggregate_id = ?

@@ -1,0 +1,3 @@
+UPDATE aggregate
+SET last_sequence = ?
+WHERE id = ?

@@ -1,0 +1,3 @@
+SELECT name, position, source
+FROM progress
+WHERE name = ?
