@@ -200,6 +200,8 @@ class PostgresViews:
         with self._transaction("swapping") as connection:
             self._run(connection, "lock", key=_LOCK)
             before = self._live(connection)
+            if before is not None and before.number == build.number:
+                return True  # the answer to the commit was lost
             if before is not None:
                 further = before.source == build.source and before.position > build.position
                 if further and not even_if_behind:
@@ -333,8 +335,9 @@ def _definition(column: Column) -> sql.Composable:
 
 
 def _read(column: Column) -> sql.Composable:
-    name = sql.Identifier(column.name)
-    return sql.SQL("{}::text").format(name) if column.kind == "json" else name
+    # The time in UTC, because that of the session may have no such year.
+    form = {"json": "{}::text", "time": "{} AT TIME ZONE 'UTC'"}.get(column.kind, "{}")
+    return sql.SQL(form).format(sql.Identifier(column.name))
 
 
 def _cast(column: Column) -> sql.Composable:
@@ -353,4 +356,4 @@ def _text(value: Stored) -> str | None:
 
 
 def _restored(value: Any) -> Stored:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value

@@ -11,6 +11,7 @@ from bridge.eventsourcing.read_models.columns import Column, Stored, Unfit, colu
 
 if TYPE_CHECKING:
     from bridge.eventsourcing.events import DomainEvent
+    from bridge.eventsourcing.upcasting import Upcasters
 
 R = TypeVar("R")
 
@@ -53,17 +54,19 @@ class ReadModel(Generic[R]):
             Decimal, datetime (with a timezone), dict or list, with ``| None`` if they may be null.
         key: the field, or fields, by which a row is found.
         version: to be raised when the functions come to other results: the view is then built anew.
+        upcasters: bring events of older versions to the newest before they are folded.
 
     Raises:
         ConfigError: the row or its key cannot be a table.
     """
 
-    def __init__(self, row: type[R], *, key: str | Sequence[str], version: int = 1) -> None:
+    def __init__(self, row: type[R], *, key: str | Sequence[str], version: int = 1, upcasters: Upcasters | None = None) -> None:
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise ConfigError("The version of a read model has to be a number from 1.")
         names = (key,) if isinstance(key, str) else tuple(key)
         self.columns: Final = columns_of(row, names)
         self.version: Final = version
+        self.upcasters: Final = upcasters
         self._row = row
         self._key_columns = [column for column in self.columns if column.key]
         if names != tuple(column.name for column in self._key_columns):

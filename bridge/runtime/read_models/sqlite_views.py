@@ -132,6 +132,8 @@ class SqliteViews:
         """See ``ViewStorage``."""
         with self._file.transaction() as connection:
             before = self._live(connection)
+            if before is not None and before.number == build.number:
+                return True  # the answer to the commit was lost
             if before is not None:
                 further = before.source == build.source and before.position > build.position
                 if further and not even_if_behind:
