@@ -14,6 +14,7 @@ import pytest
 from bridge.config.event_store import StoreConfig
 from bridge.core.secret import Dsn
 from bridge.event_stores import open_storage
+from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.expected_version import ANY, ExpectedVersion
 from bridge.eventsourcing.memory import MemoryStorage
 from bridge.eventsourcing.records import NewEvent, Write
@@ -117,3 +118,8 @@ def make_write(
     """Return a write of the events with these numbers."""
     events = tuple(make_event(number, event_type=event_type) for number in numbers)
     return Write(kind, aggregate, expected, events)
+
+
+def live_of(storage: EventStorage) -> EventStorage:
+    """Return the storage itself, which does not read what was archived."""
+    return storage.live if isinstance(storage, ArchivedStorage) else storage

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from bridge.core.events import Position
+from bridge.eventsourcing.archive.archiver import Archiver
+from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken
 from bridge.eventsourcing.expected_version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from bridge.eventsourcing.records import (
@@ -26,11 +28,13 @@ from bridge.eventsourcing.records import (
     Write,
 )
 from bridge.eventsourcing.storage import EventStorage
+from bridge.runtime.eventstores.segments import SegmentDirectory
 from tests.contract.event_storages import (
     DURABLE_HOMES,
     HOMES,
     DurableHome,
     Home,
+    live_of,
     make_event,
     make_write,
 )
@@ -284,6 +288,7 @@ def test_the_newest_snapshot_of_each_version_is_kept(storage: EventStorage) -> N
 
 
 def test_archived_events_are_gone_and_their_numbers_stay_taken(storage: EventStorage) -> None:
+    storage = live_of(storage)
     stored = storage.append([make_write(1, 2, 3), make_write(4, 5, aggregate="two")])
     segment = Segment("1.seg", stored[0].global_sequence, stored[4].global_sequence, 4, 9, "ab" * 32)
     removed = [("Counter", "one", 2), ("Counter", "two", 2)]
@@ -304,6 +309,31 @@ def test_archived_events_are_gone_and_their_numbers_stay_taken(storage: EventSto
     earlier = segment._replace(name="0.seg", first=0, last=0)
     storage.archive(earlier, [])
     assert storage.segments() == (earlier, segment)
+
+
+def test_events_that_moved_are_read_with_the_others(storage: EventStorage, tmp_path: Path) -> None:
+    names = ("one", "two", "three")
+    for number in range(1, 31):
+        storage.append([make_write(number, aggregate=names[number % 3])])
+    before = storage.read_all(0, ALL)
+    for name, last in (("one", 9), ("three", 4)):
+        storage.save_snapshot(SnapshotRecord("Counter", name, last, 1, 1, "{}"))
+    live, files = live_of(storage), SegmentDirectory(tmp_path / "archive")
+    now = 1_800_000_000_000_000
+
+    made = Archiver(live, files, segment_events=5).run(before=now, now=now)
+
+    assert sum(segment.events for segment in made) == 13
+    assert live.counts()["events"] == 17
+    assert live.segments() == tuple(made)
+    archived = ArchivedStorage(live, files)
+    assert archived.read_all(0, ALL) == before
+    assert archived.read_type("Counted", 0, ALL) == before
+    for name in names:
+        own = [event for event in before if event.aggregate_id == name]
+        assert archived.read_aggregate("Counter", name, 0, ALL) == own
+    assert archived.append([make_write(3, aggregate="one")]) == [before[2]]
+    assert Archiver(live, files).run(before=now, now=now) == []
 
 
 def test_what_was_stored_is_there_when_the_storage_is_opened_again(home: Home) -> None:

@@ -62,7 +62,8 @@ class ArchivedStorage:
 
         With a progress nobody looks there: what it covers is not appended again.
         """
-        if progress is not None or not (segments := self.live.segments()):
+        segments = () if progress or self._files is None else self.live.segments()
+        if not segments:
             return self.live.append(writes, progress)
         archived = [self._archived_write(write, segments) for write in writes]
         if not any(archived):
