@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridge.app import Bridge
     from bridge.config import Config, load_config
+    from bridge.config.event_store import StoreConfig
     from bridge.core.errors import BridgeError, DeliveryGivenUp, EventRejected
     from bridge.core.events import CdcEvent, Operation, Position
     from bridge.core.retry import RetryPolicy as RetryConfig
-    from bridge.dataflow.python import processor
+    from bridge.dataflow.python import ProcessorInput, processor
+    from bridge.event_stores import open_storage
+    from bridge.eventsourcing.config import EventStoreConfig
+    from bridge.eventsourcing.errors import ConcurrencyConflict
+    from bridge.eventsourcing.events import DomainEvent, Snapshot
+    from bridge.eventsourcing.read_models import ReadModel
+    from bridge.eventsourcing.store import EventStore
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
     from sinks.kafka import KafkaCdcConsumer, KafkaConfig
     from sinks.rabbitmq.config import RabbitMqConfig
@@ -26,22 +33,31 @@ __all__ = [
     "Bridge",
     "BridgeError",
     "CdcEvent",
+    "ConcurrencyConflict",
     "Config",
     "DeliveryGivenUp",
+    "DomainEvent",
     "EventRejected",
+    "EventStore",
+    "EventStoreConfig",
     "KafkaCdcConsumer",
     "KafkaConfig",
     "Operation",
     "Position",
+    "ProcessorInput",
     "RabbitMqCdcConsumer",
     "RabbitMqConfig",
+    "ReadModel",
     "ReplicationConfig",
     "ReplicationSlot",
     "ReplicationSlotManager",
     "RetryConfig",
+    "Snapshot",
+    "StoreConfig",
     "WebhookCdcConsumer",
     "WebhookConfig",
     "load_config",
+    "open_storage",
     "processor",
 ]
 
@@ -49,22 +65,31 @@ _HOMES = {
     "Bridge": "bridge.app",
     "BridgeError": "bridge.core.errors",
     "CdcEvent": "bridge.core.events",
+    "ConcurrencyConflict": "bridge.eventsourcing.errors",
     "Config": "bridge.config",
     "DeliveryGivenUp": "bridge.core.errors",
+    "DomainEvent": "bridge.eventsourcing.events",
     "EventRejected": "bridge.core.errors",
+    "EventStore": "bridge.eventsourcing.store",
+    "EventStoreConfig": "bridge.eventsourcing.config",
     "KafkaCdcConsumer": "sinks.kafka",
     "KafkaConfig": "sinks.kafka",
     "Operation": "bridge.core.events",
     "Position": "bridge.core.events",
+    "ProcessorInput": "bridge.dataflow.python",
     "RabbitMqCdcConsumer": "sinks.rabbitmq.sink",
     "RabbitMqConfig": "sinks.rabbitmq.config",
+    "ReadModel": "bridge.eventsourcing.read_models",
     "ReplicationConfig": "bridge.postgres.slots",
     "ReplicationSlot": "bridge.postgres.slots",
     "ReplicationSlotManager": "bridge.postgres.slots",
     "RetryConfig": "bridge.core.retry:RetryPolicy",
+    "Snapshot": "bridge.eventsourcing.events",
+    "StoreConfig": "bridge.config.event_store",
     "WebhookCdcConsumer": "sinks.webhook",
     "WebhookConfig": "sinks.webhook",
     "load_config": "bridge.config",
+    "open_storage": "bridge.event_stores",
     "processor": "bridge.dataflow.python",
 }
 """Name to its module; with the name that it has there, where that is another one."""
