@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from bridge.eventsourcing.events import DomainEvent, Snapshot
     from bridge.eventsourcing.read_models import ReadModel
     from bridge.eventsourcing.store import EventStore
+    from bridge.postgres.emitting import emit
     from bridge.postgres.slots import ReplicationConfig, ReplicationSlot, ReplicationSlotManager
+    from bridge.projecting.python import projection
     from sinks.kafka import KafkaCdcConsumer, KafkaConfig
     from sinks.rabbitmq.config import RabbitMqConfig
     from sinks.rabbitmq.sink import RabbitMqCdcConsumer
@@ -56,9 +58,11 @@ __all__ = [
     "StoreConfig",
     "WebhookCdcConsumer",
     "WebhookConfig",
+    "emit",
     "load_config",
     "open_storage",
     "processor",
+    "projection",
 ]
 
 _HOMES = {
@@ -88,9 +92,11 @@ _HOMES = {
     "StoreConfig": "bridge.config.event_store",
     "WebhookCdcConsumer": "sinks.webhook",
     "WebhookConfig": "sinks.webhook",
+    "emit": "bridge.postgres.emitting",
     "load_config": "bridge.config",
     "open_storage": "bridge.event_stores",
     "processor": "bridge.dataflow.python",
+    "projection": "bridge.projecting.python",
 }
 """Name to its module; with the name that it has there, where that is another one."""
 

@@ -37,6 +37,7 @@ from bridge.streaming import Connector
 from bridge.watching import ClockWatch, Periodically, SlotGivenUp, SlotWatch
 
 if TYPE_CHECKING:
+    from bridge.projecting.running import Projecting
     from bridge.stream_processing import StreamProcessing
 
 log = structlog.get_logger()
@@ -61,6 +62,7 @@ class Bridge:
         self._config = config
         self._accept_gap = accept_gap
         _check_processors(config)
+        _check_projections(config)
         self._selections = {sink.name: make_selection(sink) for sink in config.sinks}
         self._stopping = Event()
         self._pipeline: Pipeline | None = None
@@ -123,6 +125,18 @@ class Bridge:
         parts.callback(results.close)
         return StreamProcessing(self._config, store, results, point, accept_gap=self._accept_gap)
 
+    def _begin_projecting(
+        self, parts: ExitStack, store: StateStore, point: StartPoint
+    ) -> Projecting | None:
+        """Return the projections, each behind what it has stored; None if there are none."""
+        if not self._config.projections:
+            return None
+        from bridge.projecting.running import Projecting
+
+        projecting = Projecting(self._config, store, point, accept_gap=self._accept_gap)
+        parts.callback(projecting.close)
+        return projecting
+
     @contextmanager
     def _watch_clock(self, pipeline: Pipeline) -> Iterator[None]:
         """Tell the processors, if there are any, what time it is at the server."""
@@ -183,8 +197,9 @@ class Bridge:
         with ExitStack() as parts, ExitStack() as first_start:
             point = first_start.enter_context(starter.start(accept_gap=self._accept_gap))
             processing = self._begin_processing(parts, store, point)
+            projecting = self._begin_projecting(parts, store, point)
             pipeline = self._pipeline = Pipeline(
-                config, store, point, Catalog(self._sql), self._selections, processing
+                config, store, point, Catalog(self._sql), self._selections, processing, projecting
             )
             connect = Connector(
                 config.source,
@@ -232,6 +247,20 @@ def _check_processors(config: Config) -> None:
             remedy="Set source.snapshot to initial or never, or take out the processors.",
         )
     make_dataflows(config.processors)
+
+
+def _check_projections(config: Config) -> None:
+    """Raise what is wrong with a definition now, before anything is made on the server."""
+    if not config.projections:
+        return
+    from bridge.projecting import make_projections
+
+    if config.source.snapshot == "only":
+        raise ConfigError(
+            "There are projections, but source.snapshot is only: the events would not go on.",
+            remedy="Set source.snapshot to initial or never, or take out the projections.",
+        )
+    make_projections(config.projections)
 
 
 def _wait_until_confirmed(slots: ReplicationSlotManager, name: str, confirmed: Lsn) -> None:

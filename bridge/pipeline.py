@@ -30,6 +30,7 @@ from bridge.streaming import Connector
 from decoders.decoder import PgOutputDecoder
 
 if TYPE_CHECKING:
+    from bridge.projecting.running import Projecting
     from bridge.stream_processing import StreamProcessing
 
 _LAST_S = 1.0
@@ -46,6 +47,7 @@ class Pipeline:
         catalog: for what the stream does not say of types and keys.
         selections: what each sink gets, by name; None for everything.
         processing: the processors; None without any.
+        projecting: the projections; None without any.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Pipeline:
         catalog: Catalog,
         selections: Mapping[str, Selection | None],
         processing: StreamProcessing | None = None,
+        projecting: Projecting | None = None,
     ) -> None:
         self._config = config
         self._store = store
@@ -69,6 +72,9 @@ class Pipeline:
             positions[PARTICIPANT] = processing.position
             if processing.position is not None:
                 kept[PARTICIPANT] = processing.position
+        if projecting is not None:
+            positions |= projecting.positions
+            kept |= projecting.known
         self._checkpoint = replace(point.checkpoint, positions=kept)
         self._saving = Lock()
         # Until every sink has the news of a gap, the old checkpoint stays: a crash repeats it all.
@@ -97,6 +103,12 @@ class Pipeline:
                 )
             )
             deliveries = processing.deliveries
+        if projecting is not None:
+            participants += projecting.make_workers(
+                lambda: make_backlog(config, self.wakeup.ring),
+                durable=self._ledger.became_durable,
+                failed=self.fail,
+            )
         self._fan_out = FanOut(
             config,
             store,

@@ -28,6 +28,9 @@ from bridge.postgres.connection import Database
 from bridge.postgres.publications import Publications
 from bridge.postgres.slots import CreatedSlot, ReplicationSlot, ReplicationSlotManager
 from bridge.postgres.snapshot import Snapshot
+from bridge.projecting import make_projections
+from bridge.projecting.tables import check_projected_tables
+from bridge.runtime.processing.start import StreamStart
 from bridge.runtime.state import StateStore
 
 log = structlog.get_logger()
@@ -177,6 +180,8 @@ class Starter:
             log.warning("publication_note", publication=source.publication, note=note)
         tables = changelog_tables(self._config.processors)
         check_changelog_tables(self._sql, source.publication, tables)
+        projections = make_projections(self._config.projections)
+        check_projected_tables(self._sql, source.publication, projections)
 
     @contextmanager
     def _first(self, server: Server, gap_from: Lsn | None) -> Iterator[StartPoint]:
@@ -265,6 +270,26 @@ class Starter:
             phase=phase,
             confirmed=confirmed,
         )
+
+
+def stream_start(point: StartPoint, participant: str | None, *, accept_gap: bool) -> StreamStart:
+    """Return how the stream starts for somebody who keeps positions in a store of its own.
+
+    Args:
+        point: where the run begins.
+        participant: name in the checkpoint; None for one of which that says nothing.
+        accept_gap: whether a store that does not fit to the stream is used all the same.
+    """
+    known = point.checkpoint.positions
+    return StreamStart(
+        first=point.checkpoint.phase is not Phase.STREAMING and point.gap_from is None,
+        rows=point.snapshot is not None,
+        known=None if participant is None else known.get(participant),
+        confirmed=point.confirmed,
+        wal_lsn=point.server.wal_lsn,
+        promoted=not point.trust_sinks and point.gap_from is None,
+        accept_gap=accept_gap,
+    )
 
 
 def slot_state(slot: ReplicationSlot) -> SlotState:

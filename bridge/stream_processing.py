@@ -9,7 +9,6 @@ import structlog
 
 from bridge.config import Config, SinkConfig
 from bridge.config.durations import duration_us
-from bridge.core.continuity import Phase
 from bridge.core.errors import BridgeError
 from bridge.core.events import Position
 from bridge.core.lsn import Lsn
@@ -24,11 +23,11 @@ from bridge.runtime.backlog import Backlog
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.processing.delivery import MAX_WAITING, Delivery
 from bridge.runtime.processing.spilled import SpilledPartitions
-from bridge.runtime.processing.start import StreamStart, restore_states
+from bridge.runtime.processing.start import restore_states
 from bridge.runtime.processing.worker import PARTICIPANT, ProcessingWorker
 from bridge.runtime.retry import Backoff
 from bridge.runtime.state import StateStore
-from bridge.starting import StartPoint
+from bridge.starting import StartPoint, stream_start
 from sinks.registry import sink_class
 
 log = structlog.get_logger()
@@ -68,7 +67,7 @@ class StreamProcessing:
         limit = self._streaming.max_buffer_bytes
         self._memory = None if limit is None else PartitionMemory(limit, self._spilled)
         self._dataflows = make_dataflows(config.processors, self._memory)
-        start = _stream_start(point, accept_gap=accept_gap)
+        start = stream_start(point, PARTICIPANT, accept_gap=accept_gap)
         found = restore_states(store, self._dataflows, start, self._memory)
         self.position = found.position
         """Up to where the events are in the states; None for none."""
@@ -215,16 +214,4 @@ def _streaming(config: Config) -> StreamingConfig:
         row_timeout=duration_us(settings.row_timeout),
         max_buffer_memory_mb=settings.max_buffer_memory_mb,
         enable_compression=settings.enable_compression,
-    )
-
-
-def _stream_start(point: StartPoint, *, accept_gap: bool) -> StreamStart:
-    return StreamStart(
-        first=point.checkpoint.phase is not Phase.STREAMING and point.gap_from is None,
-        rows=point.snapshot is not None,
-        known=point.checkpoint.positions.get(PARTICIPANT),
-        confirmed=point.confirmed,
-        wal_lsn=point.server.wal_lsn,
-        promoted=not point.trust_sinks and point.gap_from is None,
-        accept_gap=accept_gap,
     )

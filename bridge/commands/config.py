@@ -25,9 +25,11 @@ def add_parser(subparsers: Subparsers) -> None:
 def _validate(args: Namespace) -> int:
     from bridge.commands.settings import config_path, load_settings
     from bridge.dataflow import make_dataflows
+    from bridge.projecting import make_projections
 
     config = load_settings(args)
     make_dataflows(config.processors)
+    make_projections(config.projections)
     where = config_path(args)
     if args.json:
         print_json({"valid": True, "file": None if where is None else str(where)})

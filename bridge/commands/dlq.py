@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
 _FLUSH_S = 60.0
 _DAY_S = 86_400
+_NO_SINKS = {
+    "processor": (
+        "what it tells depends on the order of changes",
+        "Write the row once more, or let the corrected processor begin anew with the existing rows, "
+        "as docs/processors.md says.",
+    ),
+    "projection": (
+        "an event that comes late would tell another story",
+        "Write the row once more, or append the event with: pgbridge events append.",
+    ),
+}
+"""Under this, a colon and a name, others than sinks have their dead letters; why they stay, and what
+helps."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -144,9 +157,7 @@ def _replay(args: Namespace) -> int:
     total = Replayed()
     with _letters(config, exclusive=True) as letters:
         only = set(args.id) or None
-        named = {_existing(letters, letter_id).sink for letter_id in args.id}
-        names = sorted(named or letters.count())
-        for name in names if args.sink is None else [args.sink]:
+        for name in _sinks_to_replay(args, letters):
             sink = configured_sink(config, name)
             replay = Replay(
                 name=name,
@@ -170,6 +181,39 @@ def _replay(args: Namespace) -> int:
         if total.left_out:
             note(f"{total.left_out} still wait: the filter of their sink leaves them out now.")
     return EXIT_RUNTIME if total.refused else EXIT_OK
+
+
+def _sinks_to_replay(args: Namespace, letters: DeadLetterStore) -> list[str]:
+    """Return the sinks of the entries that are asked for.
+
+    Raises:
+        ConfigError: one of the entries is not of a sink.
+    """
+    asked = {_existing(letters, letter_id).sink for letter_id in args.id}
+    if args.sink is not None:
+        asked = {args.sink}
+    if not asked:
+        waiting = letters.count()
+        for name, count in waiting.items():
+            if (kind := _kind(name)) in _NO_SINKS:
+                note(f"{count} of {name} stay: the {kind} has gone on without them.")
+        return sorted(name for name in waiting if _kind(name) not in _NO_SINKS)
+    for name in sorted(asked):
+        if (kind := _kind(name)) in _NO_SINKS:
+            reason, remedy = _NO_SINKS[kind]
+            raise ConfigError(
+                f"Dead letters of {name} cannot be replayed: the {kind} has gone on without "
+                f"them, and {reason}.",
+                remedy=f"{remedy} Then forget the entries: "
+                f"pgbridge dlq purge --sink {name} --waiting",
+            )
+    return sorted(asked)
+
+
+def _kind(name: str) -> str:
+    """Return what has dead letters under a name; nothing for a sink."""
+    kind, colon, _ = name.partition(":")
+    return kind if colon else ""
 
 
 def _purge(args: Namespace) -> int:

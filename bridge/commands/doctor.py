@@ -30,15 +30,20 @@ def _doctor(args: Namespace) -> int:
     from bridge.dataflow import changelog_tables, make_dataflows
     from bridge.postgres.connection import Database
     from bridge.postgres.preflight import Expected, Status, run_checks
+    from bridge.projecting import make_projections
+    from bridge.projecting.tables import projection_findings
     from bridge.selecting import make_selection
 
     config = load_settings(args)
     for sink in config.sinks:
         make_selection(sink)  # its filter may name a function that is not there
     make_dataflows(config.processors)  # one may not be right, though its expressions can be read
+    projections = make_projections(config.projections)
     source = config.source
+    database = Database(source.dsn)
+    sql = Database(source.sql_dsn) if source.sql_dsn else database
     findings = run_checks(
-        Database(source.dsn),
+        database,
         Expected(
             slot=source.slot,
             publication=source.publication,
@@ -47,8 +52,9 @@ def _doctor(args: Namespace) -> int:
             failover=source.failover,
             changelog_tables=changelog_tables(config.processors),
         ),
-        sql=Database(source.sql_dsn) if source.sql_dsn else None,
+        sql=sql,
     )
+    findings += projection_findings(sql, source.publication, projections)
     counts = {status.value: 0 for status in Status}
     for finding in findings:
         counts[finding.status.value] += 1

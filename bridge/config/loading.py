@@ -15,6 +15,8 @@ from bridge.config.problems import ConfigInvalid, Findings, unknown_key
 from bridge.config.problems import Path as SettingPath
 from bridge.config.processor_checks import check_processor, check_unique_names
 from bridge.config.processors import ProcessorConfig
+from bridge.config.projection_checks import check_projections
+from bridge.config.projections import ProjectionConfig
 from bridge.config.result_sinks import check_result_sinks
 from bridge.config.sections import LISTS, SECTIONS, SINK_SETTINGS
 from bridge.config.validation import validate
@@ -52,13 +54,19 @@ def load_config(
     sections: dict[str, Any] = {
         name: validate(shape, tree.get(name), (name,), findings) for name, shape in SECTIONS.items()
     }
-    sinks = _sinks(tree.get("sinks"), findings)
+    sinks = _sinks(tree.get("sinks"), findings, needed=not tree.get("projections"))
     processors = _processors(tree.get("processors"), findings)
     check_result_sinks(processors, sinks, findings)
+    projections = _projections(tree.get("projections"), findings)
     problems = list(findings)
     if problems:
         raise ConfigInvalid("The configuration" if path is None else str(path), problems)
-    return Config(sinks=tuple(sinks), processors=tuple(processors), **sections)
+    return Config(
+        sinks=tuple(sinks),
+        processors=tuple(processors),
+        projections=tuple(projections),
+        **sections,
+    )
 
 
 def _read(path: Path) -> str:
@@ -81,10 +89,11 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _sinks(raw: object, findings: Findings) -> list[SinkConfig]:
+def _sinks(raw: object, findings: Findings, *, needed: bool) -> list[SinkConfig]:
     path = ("sinks",)
     if raw is None or raw == []:
-        findings.add(path, "at least one sink is needed; the shortest is: sinks: [{type: stdout}]")
+        if needed:
+            findings.add(path, "at least one sink is needed; the shortest is: sinks: [{type: stdout}]")
         return []
     if not isinstance(raw, list):
         findings.add(path, "has to be a list, each sink after a dash.")
@@ -147,6 +156,20 @@ def _processors(raw: object, findings: Findings) -> list[ProcessorConfig]:
             check_processor(processor, (*path, i), findings)
     check_unique_names(processors, findings)
     return [processor for processor in processors if processor is not None]
+
+
+def _projections(raw: object, findings: Findings) -> list[ProjectionConfig]:
+    path = ("projections",)
+    if raw is None:
+        return []
+    if not isinstance(raw, list):
+        findings.add(path, "has to be a list, each projection after a dash.")
+        return []
+    projections = [
+        validate(ProjectionConfig, item, (*path, i), findings) for i, item in enumerate(raw)
+    ]
+    check_projections(projections, findings)
+    return [projection for projection in projections if projection is not None]
 
 
 def _check_condition(text: str, path: SettingPath, findings: Findings) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from bridge.config.processing import ProcessingConfig
 from bridge.config.processors import ProcessorConfig
+from bridge.config.projections import ProjectionConfig
 from bridge.core.errors import ConfigError
 from bridge.core.retry import RetryPolicy
 from bridge.core.secret import Dsn
@@ -363,8 +364,9 @@ class Config:
 
     Attributes:
         source: the database.
-        sinks: the targets, at least one.
+        sinks: the targets; at least one, unless there are projections.
         processors: what turns changes into answers, for sinks of their own.
+        projections: what turns changes into domain events, in event stores.
         values: how numbers are written.
         backpressure: how much may wait for slow sinks.
         checkpoint: how often progress is stored.
@@ -379,6 +381,7 @@ class Config:
     source: SourceConfig
     sinks: tuple[SinkConfig, ...]
     processors: tuple[ProcessorConfig, ...] = ()
+    projections: tuple[ProjectionConfig, ...] = ()
     values: ValueStyle = field(default_factory=ValueStyle)
     backpressure: BackpressureConfig = field(default_factory=BackpressureConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)

@@ -11,6 +11,7 @@ from typing import Any
 from bridge.config.docstrings import attribute_docs, setting_name, summary
 from bridge.config.model import Config, SinkConfig
 from bridge.config.processors import ProcessorConfig
+from bridge.config.projections import ProjectionConfig
 from bridge.config.sections import SECTIONS, SINK_SETTINGS
 from bridge.config.validation import section_schema
 from bridge.core.errors import ConfigError
@@ -81,12 +82,18 @@ def json_schema() -> dict[str, Any]:
         "type": "array",
         "items": _describe(ProcessorConfig),
     }
+    properties["projections"] = {
+        "description": docs["projections"],
+        "type": "array",
+        "items": _describe(ProjectionConfig),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "pgbridge.yaml",
         "type": "object",
         "properties": properties,
-        "required": ["source", "sinks"],
+        "required": ["source"],
+        "anyOf": [{"required": ["sinks"]}, {"required": ["projections"]}],
         "additionalProperties": False,
     }
 

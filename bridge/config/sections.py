@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from bridge.config.model import Config, SinkConfig
 
-LISTS = ("sinks", "processors")
+LISTS = ("sinks", "processors", "projections")
 """Sections that are lists, and stand apart."""
 
 SECTIONS: dict[str, type] = {

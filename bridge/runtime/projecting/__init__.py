@@ -1,0 +1,1 @@
+"""Projections in the running bridge: their threads, and where they begin."""
