@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.records import Recorded
 from bridge.runtime.eventstores.segments import SegmentDirectory
 from bridge.runtime.eventstores.sqlite import SqliteStorage
+from tests.fixtures.waiting import eventually
 from tests.unit.eventsourcing.archive.stores import archive, fill, snapshot
 
 ROOT = Path(__file__).parents[4]
@@ -164,3 +166,32 @@ def test_a_directory_that_cannot_be_used_is_named(home: Path) -> None:
     with pytest.raises(EnvironmentProblem, match=r"archive cannot be used: .*archive\.dir"):
         archive(storage.live, SegmentDirectory(home / "archive"))
     storage.close()
+
+
+@pytest.mark.nightly
+def test_a_process_that_is_killed_at_any_moment_loses_and_repeats_nothing(
+    home: Path, tmp_path: Path
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    everything = contents(home)
+    killed = 0
+    for number in range(60):
+        place = tmp_path / f"try-{number}"
+        place.mkdir()
+        shutil.copy(home / "events.db", place)
+        command = [sys.executable, "-m", "tests.unit.runtime.eventstores.killed_archiver"]
+        where = [str(place / "events.db"), str(place / "archive"), "0"]
+        with subprocess.Popen([*command, *where], cwd=ROOT) as process:
+            eventually(
+                lambda: (place / "archive").exists() or process.poll() is not None,  # noqa: B023
+                message="archiving has begun",
+            )
+            ender = threading.Timer(chance.uniform(0, 0.03), process.kill)
+            ender.start()
+            killed += process.wait(30) != 0
+            ender.join()
+        assert contents(place) == everything
+        shutil.rmtree(place)
+    assert killed > 5
