@@ -40,7 +40,7 @@ QUICK = {"status_interval_seconds": 0.2}
 # What may be confirmed
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_wal_of_other_tables_and_databases_is_given_up_while_the_published_ones_rest(
     major: int, make_database: MakeDatabase, make_bridge: MakeBridge
 ) -> None:
@@ -65,7 +65,7 @@ def test_wal_of_other_tables_and_databases_is_given_up_while_the_published_ones_
     assert bridge.terminate() == 0
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_one_event_that_is_not_durable_holds_the_slot_whatever_else_is_written(
     major: int, make_database: MakeDatabase, make_bridge: MakeBridge
 ) -> None:
@@ -92,7 +92,7 @@ def test_one_event_that_is_not_durable_holds_the_slot_whatever_else_is_written(
     wait_until_confirmed(connection)
 
 
-@pytest.mark.parametrize("major", [13, 18])
+@pytest.mark.parametrize("major", [pytest.param(13, marks=pytest.mark.nightly), 18])
 def test_keepalives_and_empty_transactions_confirm_nothing_that_a_stuck_sink_owes(
     major: int, make_database: MakeDatabase, make_bridge: MakeBridge
 ) -> None:
@@ -232,7 +232,7 @@ def test_positions_rise_through_interleaved_transactions_and_a_copy(
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_what_the_server_sends_again_after_its_restart_is_identical_and_kept_from_the_sinks(
     major: int, mode: StopMode, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:

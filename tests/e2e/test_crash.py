@@ -169,7 +169,11 @@ def rotated(path: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("major", "kills", "restarts"),
-    [pytest.param(None, 50, 5, id="newest"), pytest.param(13, 10, 2, id="pg13")],
+    [
+        pytest.param(None, 15, 2, id="newest"),
+        pytest.param(None, 50, 5, id="newest-50", marks=pytest.mark.nightly),
+        pytest.param(13, 10, 2, id="pg13", marks=pytest.mark.nightly),
+    ],
 )
 def test_killed_at_random_moments_it_delivers_the_exact_history(
     major: int | None,

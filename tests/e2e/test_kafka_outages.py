@@ -134,15 +134,11 @@ def make_scene(
     return make
 
 
-ABSENCES = [
-    ("stop", 8, "exactly_once"),
-    ("kill", 3, "exactly_once"),
-    ("pause", 6, "at_least_once"),
-]
-LONG_ABSENCES = [
+ABSENCES = [("stop", 8, "exactly_once")]
+NIGHTLY_ABSENCES = [
     ("stop", 8, "at_least_once"),
-    ("kill", 3, "at_least_once"),
-    ("pause", 6, "exactly_once"),
+    *(("kill", 3, delivery) for delivery in ("at_least_once", "exactly_once")),
+    *(("pause", 6, delivery) for delivery in ("at_least_once", "exactly_once")),
     *(("stop", 60, delivery) for delivery in ("at_least_once", "exactly_once")),
     *(("pause", 90, delivery) for delivery in ("at_least_once", "exactly_once")),
 ]
@@ -150,7 +146,10 @@ LONG_ABSENCES = [
 
 @pytest.mark.parametrize(
     ("end", "seconds", "delivery"),
-    [*ABSENCES, *(pytest.param(*absence, marks=pytest.mark.nightly) for absence in LONG_ABSENCES)],
+    [
+        *ABSENCES,
+        *(pytest.param(*absence, marks=pytest.mark.nightly) for absence in NIGHTLY_ABSENCES),
+    ],
 )
 def test_a_broker_that_is_away_is_waited_for(
     end: str, seconds: float, delivery: str, make_scene: MakeScene
@@ -165,9 +164,8 @@ def test_a_broker_that_is_away_is_waited_for(
             broker.start()
 
 
-@pytest.mark.parametrize(
-    "delivery", [pytest.param("at_least_once", marks=pytest.mark.nightly), "exactly_once"]
-)
+@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.nightly
 def test_the_leader_of_three_brokers_may_die(delivery: str, make_scene: MakeScene) -> None:
     with make_scene(3, delivery=delivery) as scene:
         for _ in range(2):
@@ -258,7 +256,7 @@ def test_a_topic_that_is_deleted_is_waited_for(
     ("refused_by", "delivery"),
     [
         ("us", "at_least_once"),
-        ("brokers", "exactly_once"),
+        pytest.param("brokers", "exactly_once", marks=pytest.mark.nightly),
         pytest.param("us", "exactly_once", marks=pytest.mark.nightly),
         pytest.param("brokers", "at_least_once", marks=pytest.mark.nightly),
     ],

@@ -42,7 +42,10 @@ def is_gone(connection: Connection, pid: int) -> bool:
 # Sinks that are stuck
 
 
-@pytest.mark.parametrize(("spool_bytes", "rows"), [(256 * MIB, 200_000), (0, 50_000)])
+@pytest.mark.parametrize(
+    ("spool_bytes", "rows"),
+    [pytest.param(256 * MIB, 200_000, marks=pytest.mark.nightly), (0, 50_000)],
+)
 def test_a_blocked_sink_and_a_large_transaction_do_not_cost_the_connection(
     spool_bytes: int, rows: int, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:
@@ -72,7 +75,7 @@ def test_a_blocked_sink_and_a_large_transaction_do_not_cost_the_connection(
 SMALL = {"max_events": 500, "spool_bytes": MIB, "max_pause_seconds": 2}
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_a_sink_that_stays_stuck_costs_the_connection_so_that_the_server_is_free(
     major: int, make_database: MakeDatabase, make_bridge: MakeBridge
 ) -> None:
@@ -102,7 +105,7 @@ def test_a_sink_that_stays_stuck_costs_the_connection_so_that_the_server_is_free
     assert bridge.terminate() == 0
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_the_server_can_end_a_stream_that_nobody_reads(
     major: int, make_database: MakeDatabase, make_bridge: MakeBridge
 ) -> None:
@@ -125,7 +128,7 @@ def test_the_server_can_end_a_stream_that_nobody_reads(
     assert keys(bridge.wait_for_events(20_000)) == [*range(1, 20_001)]
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_a_fast_shutdown_of_the_server_does_not_wait_for_a_stuck_sink(
     major: int, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:

@@ -71,7 +71,12 @@ def until_all_is_told(bridge: BridgeProcess, connection: psycopg.Connection[Any]
 
 
 @pytest.mark.parametrize(
-    "kills", [20, pytest.param(100, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+    "kills",
+    [
+        6,
+        pytest.param(20, marks=pytest.mark.nightly),
+        pytest.param(100, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)]),
+    ],
 )
 def test_killed_at_random_moments_it_tells_every_answer_once(
     kills: int, newest_database: Database, make_bridge: MakeBridge

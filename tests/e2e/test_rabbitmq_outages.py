@@ -154,7 +154,7 @@ def start_flow(
 
 
 @pytest.mark.parametrize("seconds", [SHORT, long(60)])
-@pytest.mark.parametrize("ending", ["stopped", "killed"])
+@pytest.mark.parametrize("ending", ["stopped", pytest.param("killed", marks=pytest.mark.nightly)])
 def test_broker_goes_and_comes_back(
     ending: str, seconds: float, start_flow: StartFlow, rabbitmq_node: RabbitMqNode
 ) -> None:

@@ -32,7 +32,9 @@ class Reader:
         return fastavro.schemaless_reader(io.BytesIO(message[5:]), schema)["new_values"]
 
 
-@pytest.mark.parametrize("delivery", ["at_least_once", "exactly_once"])
+@pytest.mark.parametrize(
+    "delivery", ["at_least_once", pytest.param("exactly_once", marks=pytest.mark.nightly)]
+)
 def test_a_retyped_table_is_dead_lettered_and_everything_else_flows(
     newest_database: Database,
     kafka: Kafka,

@@ -61,7 +61,7 @@ def follow_the_directions(bridge: BridgeProcess, connection: Connection) -> None
     assert bridge.terminate() == 0
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_a_slot_that_was_lost_while_nobody_streamed_is_refused_with_directions(
     major: int, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_slot_that_was_lost_while_nobody_streamed_is_refused_with_directions(
         follow_the_directions(bridge, connection)
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_a_slot_that_a_stuck_sink_loses_is_warned_of_and_ends_the_run_with_directions(
     major: int, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_slot_that_a_stuck_sink_loses_is_warned_of_and_ends_the_run_with_direc
         follow_the_directions(bridge, connection)
 
 
-@pytest.mark.parametrize("major", [15, 18])
+@pytest.mark.parametrize("major", [pytest.param(15, marks=pytest.mark.nightly), 18])
 def test_a_checkpoint_that_drops_wal_does_not_wait_for_a_bridge_that_stopped_reading(
     major: int, private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:

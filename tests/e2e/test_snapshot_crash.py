@@ -107,7 +107,7 @@ def fill(connection: Connection) -> None:
     )
 
 
-@pytest.mark.parametrize("major", [13, 18])
+@pytest.mark.parametrize("major", [pytest.param(13, marks=pytest.mark.nightly), 18])
 def test_killed_in_each_phase_it_starts_over_and_meets_the_stream_exactly(
     major: int, make_database: MakeDatabase, make_bridge: MakeBridge
 ) -> None:

@@ -18,6 +18,8 @@ from tests.fixtures.catalog_types import read_types
 from tests.fixtures.databases import Database
 from tests.fixtures.type_samples import TYPE_SAMPLES, TypeSample
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 SESSION = (
     "-c datestyle=ISO,MDY -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex"
     " -c extra_float_digits=3 -c lc_monetary=C"

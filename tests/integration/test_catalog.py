@@ -17,6 +17,8 @@ from decoders.parse import parse_message
 from tests.fixtures.catalog_types import read_types
 from tests.fixtures.databases import Database as FreshDatabase
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 SLOT = "catalog_test"
 
 

@@ -19,6 +19,8 @@ from bridge.postgres.connection import Database, identify
 from bridge.postgres.embedded import EmbeddedPostgres
 from tests.fixtures.databases import Database as FreshDatabase
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 CANARY = "canary-51cb"
 
 HOSTILE = {

@@ -18,6 +18,8 @@ from bridge.postgres.embedded import EmbeddedPostgres
 from tests.fixtures.postgres import PrivateServerFactory
 from tests.fixtures.waiting import eventually
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 
 def test_a_server_goes_through_its_whole_life(
     private_server: PrivateServerFactory, postgres_major: int

@@ -20,6 +20,8 @@ from sinks.key_change import split_key_change
 from tests.fixtures.databases import Database
 from tests.fixtures.recorded_changes import RecordedChanges
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 Row = dict[str, Any]
 Table = dict[str, Row]
 Consumer = Callable[[Table, Row], None]

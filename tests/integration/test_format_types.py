@@ -27,6 +27,8 @@ from tests.fixtures.server_sources import PostgresServer
 from tests.fixtures.written_types import WrittenTypes, write_types
 from tests.unit.sinks.formats.test_schemas import schema_of
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 FormatName = Literal["debezium", "cloudevents", "flat"]
 Rows = dict[str, str]
 """The rows of an event as they are written, by ``new`` and ``old``."""

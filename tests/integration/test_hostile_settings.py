@@ -13,6 +13,8 @@ from tests.fixtures.raw_json import members
 from tests.fixtures.server_sources import PostgresServer
 from tests.fixtures.written_types import Origin, WrittenTypes, write_types
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 TABLES = ("scalars", "scalars as text", "composites")
 
 OF_THE_ROLE = {

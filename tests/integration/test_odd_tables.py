@@ -14,6 +14,8 @@ from tests.fixtures.databases import Database
 from tests.fixtures.raw_json import members, parse_strictly
 from tests.fixtures.recorded_changes import Mode, RecordedChanges
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 NAMES = (
     'quo"te', "it's", "{brace", "}", "{0}", "new\nline", "ta\tb", "back\\slash", "\\N{BULLET}",
     "per%s cent", "Größe 世界", " ", "id ", "null", "v0", "event", "\u2028", "é" * 31, "x" * 63,

@@ -17,6 +17,8 @@ from bridge.postgres.embedded import EmbeddedPostgres
 from bridge.postgres.server_errors import explain, server_text
 from tests.fixtures.databases import Database as FreshDatabase
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 PLAIN = "proto_version '1', publication_names 'p'"
 
 

@@ -16,6 +16,8 @@ from sinks.formats.native import encode_native
 from tests.fixtures.databases import Database
 from tests.fixtures.recorded_changes import Mode, RecordedChanges
 
+pytestmark = pytest.mark.postgres(between="nightly")
+
 BIG = "x" * 10_000
 OTHER = "y" * 10_000
 DOCUMENT = json.dumps({"big": "z" * 10_000})

@@ -21,7 +21,7 @@ from tests.benchmarks.processing.jobs import (
     Row,
     rows,
 )
-from tests.benchmarks.processing.report import summarize
+from tests.benchmarks.processing.report import race_table, summarize
 from tests.benchmarks.processing.run import BRIDGE, Run, run
 
 
@@ -122,7 +122,7 @@ def test_a_digest_depends_on_every_part_of_an_answer_but_not_on_their_order() ->
 def test_a_job_is_void_if_an_engine_gives_another_answer(
     monkeypatch: pytest.MonkeyPatch, differs: dict[str, Any], check: bool
 ) -> None:
-    def process(module: str, engine: str, *arguments: str) -> dict[str, Any]:
+    def process(module: str, engine: str, *arguments: str, limit_s: float) -> dict[str, Any]:
         checking = "--check" in arguments
         same = {"wall_s": 1.0, "cpu_s": 1.0, "grown_mb": 1.0, "results": 3}
         same["digest"] = 7 if checking else None
@@ -133,6 +133,26 @@ def test_a_job_is_void_if_an_engine_gives_another_answer(
 
     with pytest.raises(measure.Void, match="tumbling-count with 5 keys gave different answers"):
         measure.race(Load(Job.TUMBLING, 5, 10), repeat=1, note=lambda line: None)
+
+
+def test_an_engine_that_takes_too_long_is_left_out_and_said_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def process(module: str, engine: str, *arguments: str, limit_s: float) -> dict[str, Any]:
+        if engine == "other":
+            raise measure.OutOfTime(f"{engine} was not done after {limit_s:.0f} s.")
+        digest = 7 if "--check" in arguments else None
+        return {"wall_s": 2.0, "cpu_s": 2.0, "grown_mb": 1.0, "results": 3, "digest": digest}
+
+    monkeypatch.setattr(measure, "_process", process)
+    monkeypatch.setattr(measure, "engines", lambda: {BRIDGE: BRIDGE, "other": "other"})
+    load = Load(Job.SLIDING, 5, 1_000)
+
+    outcome = measure.race(load, repeat=2, note=lambda line: None, limit_s=50.0)
+
+    assert (list(outcome.runs), outcome.unfinished) == ([BRIDGE], {"other": 50.0})
+    line = next(line for line in race_table(load, outcome).splitlines() if "other" in line)
+    assert line.split() == ["other", "<", "20", ">", "25.00"]
 
 
 def test_the_ratio_is_to_the_first_engine_of_the_same_round() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from bridge.core.errors import BridgeError
 from tests.benchmarks.figures import RESULTS, machine
 from tests.benchmarks.processing.jobs import Job, Load
-from tests.benchmarks.processing.measure import race, states
+from tests.benchmarks.processing.measure import DEFAULT_LIMIT_S, race, states
 from tests.benchmarks.processing.report import (
     race_document,
     race_table,
@@ -42,9 +42,9 @@ def main() -> int:
         for job in jobs:
             for keys in args.keys:
                 load = Load(job, keys, max(args.events, keys))
-                runs = race(load, repeat=args.repeat, note=_note)
-                document["jobs"][f"{job}, {keys} keys"] = race_document(load, runs)
-                tables.append(race_table(load, runs))
+                outcome = race(load, repeat=args.repeat, note=_note, limit_s=args.limit)
+                document["jobs"][f"{job}, {keys} keys"] = race_document(load, outcome)
+                tables.append(race_table(load, outcome))
         found = {job: states(job, max(args.keys), repeat=args.repeat, note=_note) for job in jobs}
     except BridgeError as error:
         print(error, file=sys.stderr)
@@ -77,6 +77,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--keys", action="append", type=int, help="how many; may be repeated (1, 1000, 1000000)"
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=DEFAULT_LIMIT_S,
+        help=f"seconds for a run of the other engine ({DEFAULT_LIMIT_S:.0f})",
     )
     parser.add_argument("--json", type=Path, help="file for the result")
     parser.add_argument(

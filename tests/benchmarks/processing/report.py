@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.benchmarks.figures import Spread, aligned
 from tests.benchmarks.processing.jobs import Load
+from tests.benchmarks.processing.measure import Race
 from tests.benchmarks.processing.run import Run
 from tests.benchmarks.processing.state import State
 
@@ -50,23 +51,24 @@ def summarize(load: Load, runs: Mapping[str, Sequence[Run]]) -> dict[str, Summar
     return found
 
 
-def race_document(load: Load, runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+def race_document(load: Load, race: Race) -> dict[str, Any]:
     """Return summary and single runs of one job."""
-    summary = summarize(load, runs)
+    summary = summarize(load, race.runs)
     return {
         "load": asdict(load),
         "summary": {name: asdict(figures) for name, figures in summary.items()},
-        "runs": {name: [asdict(run) for run in own] for name, own in runs.items()},
+        "runs": {name: [asdict(run) for run in own] for name, own in race.runs.items()},
+        "unfinished_s": dict(race.unfinished),
     }
 
 
-def race_table(load: Load, runs: Mapping[str, Sequence[Run]]) -> str:
+def race_table(load: Load, race: Race) -> str:
     """Return a table of one job."""
-    results = next(iter(runs.values()))[0].results
+    baseline = next(iter(race.runs.values()))
     table = [
         ["", "events/s", "(min-max)", "CPU µs/event", "grown MB", "time ratio", "(min-max)"],
     ]
-    for name, each in summarize(load, runs).items():
+    for name, each in summarize(load, race.runs).items():
         rate, ratio = each.events_per_s, each.ratio
         table.append(
             [
@@ -79,12 +81,18 @@ def race_table(load: Load, runs: Mapping[str, Sequence[Run]]) -> str:
                 f"({ratio.min:.2f}-{ratio.max:.2f})",
             ]
         )
-    rounds = len(next(iter(runs.values())))
+    usual = median(run.wall_s for run in baseline)
+    for name, limit_s in race.unfinished.items():
+        rate_below, ratio_above = load.events / limit_s, limit_s / usual
+        table.append([name, f"< {rate_below:,.0f}", "", "", "", f"> {ratio_above:.2f}", ""])
     title = (
-        f"{load.job}, {load.keys:,} keys: {load.events:,} events, {results:,} results; "
-        f"median of {rounds}"
+        f"{load.job}, {load.keys:,} keys: {load.events:,} events, {baseline[0].results:,} results; "
+        f"median of {len(baseline)}"
     )
-    return f"{title}\n{aligned(table)}"
+    ended = "".join(
+        f"\n{name} was ended after {limit_s:,.0f} s" for name, limit_s in race.unfinished.items()
+    )
+    return f"{title}\n{aligned(table)}{ended}"
 
 
 def state_document(states: Sequence[State]) -> dict[str, Any]:
