@@ -61,8 +61,8 @@ def _new_event(event: DomainEvent) -> NewEvent:
         event_type,
         event.version,
         event.timestamp,
-        encode_object(event.data, f"data of {event_type}"),
-        encode_object(event.metadata, f"metadata of {event_type}"),
+        encode_object(event.data, f"The data of {event_type}"),
+        encode_object(event.metadata, f"The metadata of {event_type}"),
     )
 
 
@@ -99,7 +99,8 @@ def check_text(value: object, name: str, longest: int) -> None:
         )
     if not 0 < len(value) <= longest:
         raise InvalidInput(
-            f"{name} has {len(value)} characters.", remedy=f"It needs at least 1, at most {longest}."
+            f"{name} has {len(value)} characters.",
+            remedy=f"It needs at least 1, at most {longest}.",
         )
     if "\0" in value or not (value.isascii() or _is_unicode(value)):
         raise InvalidInput(

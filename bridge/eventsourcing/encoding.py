@@ -33,7 +33,7 @@ def encode_object(value: object, what: str) -> str:
 
     Args:
         value: a mapping with texts as keys.
-        what: where it belongs, for messages: "data of MoneyDeposited".
+        what: where it belongs, for messages: "The data of MoneyDeposited".
 
     Raises:
         InvalidInput: something in it is no JSON; the message says where.

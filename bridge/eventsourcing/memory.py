@@ -123,9 +123,7 @@ class MemoryStorage:
             found = self._aggregates.get((aggregate_type, aggregate_id))
             if found is None:
                 return None
-            return AggregateHead(
-                aggregate_type, aggregate_id, found.last_sequence, found.archived
-            )
+            return AggregateHead(aggregate_type, aggregate_id, found.last_sequence, found.archived)
 
     def types_of(self, aggregate_id: str) -> tuple[str, ...]:
         """See ``EventStorage``."""

@@ -92,7 +92,7 @@ class SnapshotRecord(NamedTuple):
         last_sequence: of the last event that the state contains.
         version: of the state's schema; snapshots of other versions are other snapshots.
         timestamp: when it was made, in microseconds since the Unix epoch.
-        state: JSON text with the members ``state`` and ``fold`` (``bridge.eventsourcing.snapshots``).
+        state: JSON text with the members ``state`` and ``fold``; see ``snapshots``.
     """
 
     aggregate_type: str

@@ -1,4 +1,4 @@
-"""The contract of a storage of events. ``tests/contract/test_event_store.py`` checks all of them."""
+"""The contract of storages of events. ``tests/contract/test_event_store.py`` checks them all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bridge.eventsourcing.records import (
 class EventStorage(Protocol):
     """Keeps events, append-only, with snapshots of aggregates and the progress of projections.
 
-    Any thread may call any method at any time. What a method has stored is durable when it returns,
-    as far as the storage is. An event that has become visible is never changed, and only ``archive``
+    Any thread may call any method at any time. What a method has stored is durable when it returns
+    (as far as the storage is). A visible event is never changed, and only ``archive``
     removes it. Methods that read several records return at most ``limit`` of them; fewer than
     ``limit`` means that there are no more.
 

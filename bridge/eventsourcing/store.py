@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridge.eventsourcing.checks import (
@@ -110,7 +110,7 @@ class EventStore:
         """
         if not events:
             return []
-        return list(map(self._event, self.storage.append([write_of(events, expected_version)])))
+        return list(map(_stored_event, self.storage.append([write_of(events, expected_version)])))
 
     def get_events(
         self, aggregate_id: str, from_seq: int = 1, *, aggregate_type: str | None = None
@@ -292,31 +292,18 @@ class EventStore:
         return snapshot
 
     def _event(self, recorded: Recorded) -> DomainEvent:
-        (place, kind, key, sequence, event_id, event_type, version, timestamp, data, metadata) = (
-            recorded
-        )
-        decoded = decode(data)
-        if self._upcasters is not None:
-            version, decoded = self._upcasters.upcast(event_type, version, decoded)
-        return DomainEvent(
-            event_id,
-            key,
-            kind,
-            event_type,
-            version,
-            timestamp,
-            decoded,
-            sequence,
-            {} if metadata == "{}" else decode(metadata),
-            place,
-        )
+        event = _stored_event(recorded)
+        if self._upcasters is None:
+            return event
+        version, data = self._upcasters.upcast(event.event_type, event.version, dict(event.data))
+        if version == event.version:
+            return event
+        return replace(event, version=version, data=data)
 
     def _of_aggregate(self, head: AggregateHead, after: int) -> Iterator[Recorded]:
         limit = self.config.max_events_in_memory
         while True:
-            page = self.storage.read_aggregate(
-                head.aggregate_type, head.aggregate_id, after, limit
-            )
+            page = self.storage.read_aggregate(head.aggregate_type, head.aggregate_id, after, limit)
             yield from page
             if len(page) < limit:
                 return
@@ -332,6 +319,24 @@ class EventStore:
             if len(page) < limit:
                 return
             after = page[-1].global_sequence
+
+
+def _stored_event(recorded: Recorded) -> DomainEvent:
+    (place, kind, key, sequence, event_id, event_type, version, timestamp, data, metadata) = (
+        recorded
+    )
+    return DomainEvent(
+        event_id,
+        key,
+        kind,
+        event_type,
+        version,
+        timestamp,
+        decode(data),
+        sequence,
+        {} if metadata == "{}" else decode(metadata),
+        place,
+    )
 
 
 def _check_version(version: Any) -> None:

@@ -1,6 +1,6 @@
 """A process that appends two events and its progress again and again, until it is killed.
 
-Run as ``python -m tests.contract.event_storage_writer SETTINGS`` with the settings as JSON. It prints
+Run as ``python -m tests.contract.event_storage_writer SETTINGS``, the settings as JSON. It prints
 the number of each append when the storage says that it is durable.
 """
 
