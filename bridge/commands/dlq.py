@@ -25,16 +25,15 @@ _DAY_S = 86_400
 _NO_SINKS = {
     "processor": (
         "what it tells depends on the order of changes",
-        "Write the row once more, or let the corrected processor begin anew with the existing rows, "
-        "as docs/processors.md says.",
+        "Write the row once more, or let the corrected processor begin anew with the existing "
+        "rows, as docs/processors.md says.",
     ),
     "projection": (
         "an event that comes late would tell another story",
         "Write the row once more, or append the event with: pgbridge events append.",
     ),
 }
-"""Under this, a colon and a name, others than sinks have their dead letters; why they stay, and what
-helps."""
+"""What has dead letters under its kind, a colon and its name; why they stay, and what helps."""
 
 
 def add_parser(subparsers: Subparsers) -> None:

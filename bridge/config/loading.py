@@ -17,6 +17,7 @@ from bridge.config.processor_checks import check_processor, check_unique_names
 from bridge.config.processors import ProcessorConfig
 from bridge.config.projection_checks import check_projections
 from bridge.config.projections import ProjectionConfig
+from bridge.config.read_models import ReadModelConfig, check_read_models
 from bridge.config.result_sinks import check_result_sinks
 from bridge.config.sections import LISTS, SECTIONS, SINK_SETTINGS
 from bridge.config.validation import validate
@@ -56,6 +57,7 @@ def load_config(
     }
     sinks = _sinks(tree.get("sinks"), findings, needed=not tree.get("projections"))
     processors = _processors(tree.get("processors"), findings)
+    read_models = _read_models(tree.get("read_models"), tree.get("projections"), findings)
     check_result_sinks(processors, sinks, findings)
     projections = _projections(tree.get("projections"), findings)
     problems = list(findings)
@@ -65,6 +67,7 @@ def load_config(
         sinks=tuple(sinks),
         processors=tuple(processors),
         projections=tuple(projections),
+        read_models=tuple(read_models),
         **sections,
     )
 
@@ -93,7 +96,8 @@ def _sinks(raw: object, findings: Findings, *, needed: bool) -> list[SinkConfig]
     path = ("sinks",)
     if raw is None or raw == []:
         if needed:
-            findings.add(path, "at least one sink is needed; the shortest is: sinks: [{type: stdout}]")
+            shortest = "sinks: [{type: stdout}]"
+            findings.add(path, f"at least one sink is needed; the shortest is: {shortest}")
         return []
     if not isinstance(raw, list):
         findings.add(path, "has to be a list, each sink after a dash.")
@@ -170,6 +174,29 @@ def _projections(raw: object, findings: Findings) -> list[ProjectionConfig]:
     ]
     check_projections(projections, findings)
     return [projection for projection in projections if projection is not None]
+
+
+def _read_models(raw: object, projections: object, findings: Findings) -> list[ReadModelConfig]:
+    path = ("read_models",)
+    if raw is None:
+        return []
+    if not isinstance(raw, list):
+        findings.add(path, "has to be a list, each read model after a dash.")
+        return []
+    read_models = [
+        validate(ReadModelConfig, item, (*path, i), findings) for i, item in enumerate(raw)
+    ]
+    check_read_models(read_models, _names(projections), findings)
+    return [read_model for read_model in read_models if read_model is not None]
+
+
+def _names(raw: object) -> list[str] | None:
+    """Return the names in a section that is a list, whatever else is wrong there."""
+    if raw is None:
+        return []
+    if not isinstance(raw, list) or not all(isinstance(item, Mapping) for item in raw):
+        return None
+    return [str(item.get("name")) for item in raw]
 
 
 def _check_condition(text: str, path: SettingPath, findings: Findings) -> None:

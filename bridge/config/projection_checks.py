@@ -1,4 +1,4 @@
-"""Checks of projections that need no table: what they are made of, and that their SQL can be read."""
+"""Checks of projections that need no table: what they are made of, and whether SQL can be read."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def _check_kind(projection: ProjectionConfig, path: Path, findings: Findings) ->
     if projection.python is not None and own:
         findings.add((*path, own[0]), "does not belong to a projection with python.")
     if projection.python is None and not own:
-        findings.add(
-            path, "needs aggregates, outbox, messages, or python: what becomes an event."
-        )
+        findings.add(path, "needs aggregates, outbox, messages, or python: what becomes an event.")
 
 
 def _check_tables(projection: ProjectionConfig, path: Path, findings: Findings) -> None:
@@ -97,5 +95,8 @@ def _problems(rule: EventRuleConfig) -> Iterator[tuple[Path, str]]:
             continue
         for row, name in expression.columns:
             if row == lacking:
-                yield at, f"names {row}.{name}, but the event is on {rule.on}, which has no such row."
+                yield (
+                    at,
+                    f"names {row}.{name}, and the event is on {rule.on}: there is none.",
+                )
                 break

@@ -1,7 +1,7 @@
-"""The settings of event sourcing from changes: one ``ProjectionConfig`` for each of ``projections``.
+"""The settings of projections: one ``ProjectionConfig`` for each entry of ``projections``.
 
-As ``bridge.config.model``, this is a vocabulary without behaviour. ``docs/projections.md`` says what
-the settings mean.
+As ``bridge.config.model``, this is a vocabulary without behaviour. ``docs/projections.md`` says
+what the settings mean.
 """
 
 from __future__ import annotations

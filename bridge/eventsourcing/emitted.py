@@ -19,9 +19,9 @@ PREFIX: Final = "pgbridge.event"
 """Of the logical messages that are events."""
 
 _REQUIRED: Final = (
-    ("event_id", "aggregate_id", "aggregate_type", "event_type")
-    + ("version", "timestamp", "data")
-)  # fmt: skip
+    *("event_id", "aggregate_id", "aggregate_type", "event_type"),
+    *("version", "timestamp", "data"),
+)
 _REMEDY: Final = "Write the event with pgbridge.emit, or in the same form."
 
 

@@ -11,6 +11,7 @@ from bridge.eventsourcing.checks import write_of
 from bridge.eventsourcing.events import DomainEvent
 from bridge.eventsourcing.expected_version import ANY
 
+
 class Rejection(Exception):
     """A change gives no event that could be stored; the message says why, without its values."""
 

@@ -117,8 +117,8 @@ class Projection:
             for number, happening in enumerate(happenings)
         ]
         return [
-            Write(*aggregate, ANY, tuple(new for _, new in group))
-            for aggregate, group in groupby(stored, key=lambda pair: pair[0])
+            Write(aggregate_type, aggregate_id, ANY, tuple(new for _, new in group))
+            for (aggregate_type, aggregate_id), group in groupby(stored, key=lambda pair: pair[0])
         ]
 
 
