@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "sinks": "list, pause or resume sinks",
     "slots": "list, create, drop, advance or clean up slots",
     "config": "check, describe or show the configuration",
+    "schema": "show how tables have changed",
     "dlq": "list, show, replay or purge dead letters",
     "events": "append, show, archive or verify the events of a store",
     "flink-sql": "write the processors as Flink SQL",

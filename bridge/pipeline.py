@@ -15,6 +15,7 @@ from bridge.core.events import NON_TRANSACTIONAL, Commit, EventBatch, Position
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.core.retry import RetryPolicy
 from bridge.core.selection import Selection
+from bridge.core.table_schema import Compatibility
 from bridge.fanout import FanOut, make_backlog
 from bridge.postgres.catalog import Catalog
 from bridge.runtime.gap import gap_event
@@ -23,6 +24,7 @@ from bridge.runtime.processing.delivery import Delivery
 from bridge.runtime.processing.worker import PARTICIPANT
 from bridge.runtime.retry import Backoff
 from bridge.runtime.runner import Participant, Runner, RunnerLimits
+from bridge.runtime.schema_history import SchemaHistory
 from bridge.runtime.state import StateStore
 from bridge.runtime.wakeup import Wakeup
 from bridge.starting import StartPoint
@@ -80,7 +82,15 @@ class Pipeline:
         # Until every sink has the news of a gap, the old checkpoint stays: a crash repeats it all.
         self._store_progress = point.gap_from is None
         self._closed = False
-        self._decoder = PgOutputDecoder(point.source, catalog=catalog, style=config.values)
+        self._history = SchemaHistory(
+            store.file,
+            point.source.system_identifier,
+            point.source.database,
+            required=Compatibility(config.schema_changes.compatibility),
+        )
+        self._decoder = PgOutputDecoder(
+            point.source, catalog=catalog, style=config.values, watch=self._history
+        )
         self.wakeup = Wakeup()
         self._ledger = Ledger(
             AckTracker(positions, point.confirmed),
@@ -147,7 +157,7 @@ class Pipeline:
             return False
         if point.snapshot is not None:
             tables = point.snapshot.tables(self._config.source.publication)
-            batches = point.snapshot.batches(tables)
+            batches = self._history.watching(point.snapshot.batches(tables))
             if not self._runner.copy(batches, end_lsn=point.confirmed):
                 return False
         self._enter(Phase.STREAMING)

@@ -57,6 +57,20 @@ class CatalogLookup(Protocol):
         """Name the columns of the primary key; empty without one."""
 
 
+class RelationWatch(Protocol):
+    """Is told how tables look, before their rows."""
+
+    def note(self, relation: Relation, position: Position, lsn: Lsn, timestamp: int) -> None:
+        """Take note of a table that is new to the decoder, or looks other than before.
+
+        Args:
+            relation: the table.
+            position: of its next change.
+            lsn: of that change itself.
+            timestamp: of its commit, in microseconds since the Unix epoch.
+        """
+
+
 class NoCatalog:
     """A lookup that knows nothing: every user-defined type is its text."""
 
@@ -85,6 +99,8 @@ class PgOutputDecoder:
         style: how numbers are written.
         resume: position of the last event that was seen before; it and those before it are
             skipped without being decoded.
+        watch: told of every relation that is new, also among what is skipped. What it raises ends
+            the decoding.
     """
 
     def __init__(
@@ -94,8 +110,10 @@ class PgOutputDecoder:
         catalog: CatalogLookup | None = None,
         style: ValueStyle | None = None,
         resume: Position | None = None,
+        watch: RelationWatch | None = None,
     ) -> None:
         self._source = source
+        self._watch = watch
         self._catalog: CatalogLookup = catalog or NoCatalog()
         self._style = style or ValueStyle()
         self._types: dict[int, TypeInfo] = dict(BUILTIN_TYPES)
@@ -197,10 +215,19 @@ class PgOutputDecoder:
         known = self._known.get(message.oid)
         if known is None or known.message != message or known.primary_key != primary_key:
             decoders = self._make_decoders(message, identity, primary_key)
+            if self._watch is not None:
+                self._tell(self._watch, decoders.relation, lsn)
             known = self._known[message.oid] = _Known(message, primary_key, decoders)
         self._handlers[b"I"][message.oid] = known.decoders.insert
         self._handlers[b"U"][message.oid] = known.decoders.update
         self._handlers[b"D"][message.oid] = known.decoders.delete
+
+    def _tell(self, watch: RelationWatch, relation: Relation, lsn: Lsn) -> None:
+        transaction = self._transaction
+        if transaction is None:
+            raise Malformed
+        position = Position(transaction.commit_lsn, self._ordinal)
+        watch.note(relation, position, lsn, transaction.timestamp)
 
     def _make_decoders(
         self,

@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeAlias
 from bridge.config.processing import ProcessingConfig
 from bridge.config.processors import ProcessorConfig
 from bridge.config.projections import ProjectionConfig
+from bridge.config.read_models import ReadModelConfig
+from bridge.config.schema_changes import SchemaChangesConfig
 from bridge.core.errors import ConfigError
 from bridge.core.retry import RetryPolicy
 from bridge.core.secret import Dsn
@@ -367,6 +369,7 @@ class Config:
         sinks: the targets; at least one, unless there are projections.
         processors: what turns changes into answers, for sinks of their own.
         projections: what turns changes into domain events, in event stores.
+        read_models: tables that follow domain events.
         values: how numbers are written.
         backpressure: how much may wait for slow sinks.
         checkpoint: how often progress is stored.
@@ -374,6 +377,7 @@ class Config:
         slots: limits for the slots of the bridge.
         shutdown: what happens at SIGTERM.
         state: where the bridge keeps its own state.
+        schema_changes: what happens when a table changes.
         processing: how processors are run.
         log: what is logged.
     """
@@ -382,6 +386,7 @@ class Config:
     sinks: tuple[SinkConfig, ...]
     processors: tuple[ProcessorConfig, ...] = ()
     projections: tuple[ProjectionConfig, ...] = ()
+    read_models: tuple[ReadModelConfig, ...] = ()
     values: ValueStyle = field(default_factory=ValueStyle)
     backpressure: BackpressureConfig = field(default_factory=BackpressureConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -389,6 +394,7 @@ class Config:
     slots: SlotsConfig = field(default_factory=SlotsConfig)
     shutdown: ShutdownConfig = field(default_factory=ShutdownConfig)
     state: StateConfig = field(default_factory=StateConfig)
+    schema_changes: SchemaChangesConfig = field(default_factory=SchemaChangesConfig)
     processing: ProcessingConfig = field(default_factory=ProcessingConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

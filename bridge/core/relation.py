@@ -9,7 +9,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from bridge.core.events import ABSENT, Texts
-from bridge.core.types import TypeInfo
+from bridge.core.types import TypeInfo, type_text
 from bridge.core.values import ColumnForm, Value, ValueStyle, column_form, to_python
 
 
@@ -32,6 +32,7 @@ class Column:
         type_modifier: ``atttypmod``; -1 for none.
         in_identity: whether it is part of the replica identity.
         form: how its values are written.
+        type_name: its type for people to read, such as ``numeric(10,2)``; empty if nobody knows.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Column:
     type_modifier: int = -1
     in_identity: bool = False
     form: ColumnForm
+    type_name: str = ""
 
 
 class Relation:
@@ -136,6 +138,7 @@ def make_columns(
             type_modifier=modifier,
             in_identity=in_identity,
             form=column_form(type_oid, types, style),
+            type_name=type_text(type_oid, modifier, types),
         )
         for name, type_oid, modifier, in_identity in described
     )

@@ -118,3 +118,33 @@ BUILTIN_TYPES: Final[Mapping[int, TypeInfo]] = MappingProxyType(
     {info.oid: info for info in _builtin_types()}
 )
 """The types a table's column can have without any CREATE TYPE or CREATE EXTENSION, by OID."""
+
+
+def type_text(type_oid: int, modifier: int, types: Mapping[int, TypeInfo]) -> str:
+    """Return a type as people write it: ``numeric(10,2)``, ``varchar(20)[]``, ``sales.mood``.
+
+    Args:
+        type_oid: of the type.
+        modifier: ``atttypmod`` of the column; -1 for none. What it means depends on the type
+            (``format_type_with_typemod`` on the server); of types of extensions it is left out.
+        types: what is known of types.
+    """
+    info = types.get(type_oid)
+    if info is None:
+        return f"type {type_oid}"
+    if info.kind == "array" and info.element_oid is not None:
+        return f"{type_text(info.element_oid, modifier, types)}[]"
+    if info.schema != "pg_catalog":
+        return info.qualified_name
+    if modifier < 0:
+        return info.name
+    match info.name:
+        case "varchar" | "bpchar":
+            return f"{info.name}({modifier - 4})"
+        case "numeric":
+            packed = modifier - 4
+            return f"numeric({(packed >> 16) & 0xFFFF},{((packed & 0x7FF) ^ 1024) - 1024})"
+        case "bit" | "varbit" | "time" | "timetz" | "timestamp" | "timestamptz":
+            return f"{info.name}({modifier})"
+        case _:
+            return info.name

@@ -1,8 +1,8 @@
 """An event store in a schema of a PostgreSQL database.
 
-It works through a pooler in transaction mode: nothing outlasts a transaction on the server but what
-is in the tables. One append at a time, by a lock of the transaction: so global sequences are free of
-gaps and become visible in their order. What is usual takes one round trip (``append_events`` in
+It works through a pooler in transaction mode: nothing outlasts a transaction on the server but
+what is in the tables. One append at a time, by a lock of the transaction: so global sequences have
+no gaps and become visible in their order. What is usual takes one round trip (``append_events`` in
 ``sql/eventstore/postgres``); what that refuses is decided here, as in every other storage.
 """
 

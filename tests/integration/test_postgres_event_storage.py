@@ -153,9 +153,9 @@ def test_it_works_through_a_pooler_that_changes_sessions(
             storage.close()
         with psycopg.connect(dsn, autocommit=True) as session:
             for setting, value in (("lock_timeout", "0"), ("enable_seqscan", "on")):
-                assert session.execute(
-                    sql.SQL("SHOW {}").format(sql.SQL(setting))
-                ).fetchone() == (value,)
+                assert session.execute(sql.SQL("SHOW {}").format(sql.SQL(setting))).fetchone() == (
+                    value,
+                )
 
 
 def test_what_a_role_prefers_makes_appends_neither_lossy_nor_disordered(
