@@ -60,14 +60,13 @@ class CatalogLookup(Protocol):
 class RelationWatch(Protocol):
     """Is told how tables look, before their rows."""
 
-    def note(self, relation: Relation, position: Position, lsn: Lsn, timestamp: int) -> None:
+    def note(self, relation: Relation, position: Position, timestamp: int) -> None:
         """Take note of a table that is new to the decoder, or looks other than before.
 
         Args:
             relation: the table.
             position: of its next change.
-            lsn: of that change itself.
-            timestamp: of its commit, in microseconds since the Unix epoch.
+            timestamp: of the commit of that, in microseconds since the Unix epoch.
         """
 
 
@@ -216,18 +215,18 @@ class PgOutputDecoder:
         if known is None or known.message != message or known.primary_key != primary_key:
             decoders = self._make_decoders(message, identity, primary_key)
             if self._watch is not None:
-                self._tell(self._watch, decoders.relation, lsn)
+                self._tell(self._watch, decoders.relation)
             known = self._known[message.oid] = _Known(message, primary_key, decoders)
         self._handlers[b"I"][message.oid] = known.decoders.insert
         self._handlers[b"U"][message.oid] = known.decoders.update
         self._handlers[b"D"][message.oid] = known.decoders.delete
 
-    def _tell(self, watch: RelationWatch, relation: Relation, lsn: Lsn) -> None:
+    def _tell(self, watch: RelationWatch, relation: Relation) -> None:
         transaction = self._transaction
         if transaction is None:
             raise Malformed
         position = Position(transaction.commit_lsn, self._ordinal)
-        watch.note(relation, position, lsn, transaction.timestamp)
+        watch.note(relation, position, transaction.timestamp)
 
     def _make_decoders(
         self,

@@ -31,12 +31,11 @@ def _history(args: Namespace) -> int:
         print_json([_document(version) for version in versions])
         return EXIT_OK
     print_table(
-        ("version", "position", "lsn", "committed", "compatibility", "changes"),
+        ("version", "position", "committed", "compatibility", "changes"),
         [
             (
                 item["version"],
                 item["position"],
-                item["lsn"],
                 iso_time(item["timestamp"]),
                 item["compatibility"],
                 "; ".join(item["changes"]) or "first seen",
@@ -85,7 +84,7 @@ def _document(version: SchemaVersion) -> dict[str, Any]:
     return {
         "version": version.version,
         "position": str(form.position),
-        "lsn": format_lsn(form.lsn),
+        "lsn": format_lsn(form.position.commit_lsn),
         "timestamp": form.timestamp,
         "compatibility": version.compatibility,
         "changes": [change.text for change in version.changes],

@@ -17,7 +17,7 @@ import structlog
 import sql
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import EventBatch, Position
-from bridge.core.lsn import Lsn, format_lsn, parse_lsn
+from bridge.core.lsn import format_lsn, parse_lsn
 from bridge.core.relation import Relation
 from bridge.core.table_schema import (
     Change,
@@ -41,13 +41,11 @@ class TableForm:
     Attributes:
         schema: the form.
         position: of the first change in it.
-        lsn: of that change itself.
-        timestamp: of its commit, in microseconds since the Unix epoch.
+        timestamp: of the commit of that, in microseconds since the Unix epoch.
     """
 
     schema: TableSchema
     position: Position
-    lsn: Lsn
     timestamp: int
 
 
@@ -95,7 +93,7 @@ class SchemaHistory:
         for recorded in sorted(map(_recorded, rows), key=_position):
             self._tables.setdefault(recorded.schema.name, []).append(recorded)
 
-    def note(self, relation: Relation, position: Position, lsn: Lsn, timestamp: int) -> None:
+    def note(self, relation: Relation, position: Position, timestamp: int) -> None:
         """Store how a table looks, if that is new: see ``decoders.decoder.RelationWatch``.
 
         What comes again after a crash is known from its position, and stored once.
@@ -104,7 +102,7 @@ class SchemaHistory:
             EnvironmentProblem: the change leaves less than what is required: nothing is stored; or
                 the file cannot be written.
         """
-        new = TableForm(TableSchema.of(relation), position, lsn, timestamp)
+        new = TableForm(TableSchema.of(relation), position, timestamp)
         known = self._tables.setdefault(new.schema.name, [])
         place = bisect_right(known, position, key=_position)
         in_force = known[max(place - 1, 0) : max(place, 1)]
@@ -123,7 +121,7 @@ class SchemaHistory:
             first = batch.events[0]
             if first.relation is not relation:
                 relation = first.relation
-                self.note(relation, first.position, first.lsn, first.timestamp)
+                self.note(relation, first.position, first.timestamp)
             yield batch
 
     def tables(self) -> tuple[str, ...]:
@@ -156,7 +154,7 @@ class SchemaHistory:
         found = changes(before, new.schema)
         left = compatibility(found)
         texts = [change.text for change in found]
-        where = format_lsn(new.lsn)
+        where = format_lsn(new.position.commit_lsn)
         if not left.covers(self._required):
             raise EnvironmentProblem(
                 f"Table {new.schema.name} changed at {where}: {'; '.join(texts)}. The "
@@ -181,7 +179,6 @@ class SchemaHistory:
             "name": schema.name,
             "commit_lsn": format_lsn(new.position.commit_lsn),
             "ordinal": new.position.ordinal,
-            "lsn": format_lsn(new.lsn),
             "timestamp": new.timestamp,
             "oid": schema.oid,
             "replica_identity": schema.replica_identity,
@@ -192,8 +189,8 @@ class SchemaHistory:
             connection.execute(sql.load("state/save_table_schema.sql"), values)
 
 
-def _recorded(row: tuple[str, str, int, str, int, int, str, str, str]) -> TableForm:
-    name, commit_lsn, ordinal, lsn, timestamp, oid, replica_identity, key, columns = row
+def _recorded(row: tuple[str, str, int, int, int, str, str, str]) -> TableForm:
+    name, commit_lsn, ordinal, timestamp, oid, replica_identity, key, columns = row
     schema = TableSchema(
         oid=oid,
         name=name,
@@ -201,4 +198,4 @@ def _recorded(row: tuple[str, str, int, str, int, int, str, str, str]) -> TableF
         key=tuple(json.loads(key)),
         replica_identity=replica_identity,
     )
-    return TableForm(schema, Position(parse_lsn(commit_lsn), ordinal), parse_lsn(lsn), timestamp)
+    return TableForm(schema, Position(parse_lsn(commit_lsn), ordinal), timestamp)

@@ -6,7 +6,6 @@ CREATE TABLE table_schema (
     name TEXT NOT NULL,
     commit_lsn TEXT NOT NULL,
     ordinal INTEGER NOT NULL,
-    lsn TEXT NOT NULL,
     timestamp INTEGER NOT NULL,
     oid INTEGER NOT NULL,
     replica_identity TEXT NOT NULL,

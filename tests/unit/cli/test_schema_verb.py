@@ -58,7 +58,7 @@ def test_the_history_of_a_table_is_shown(after_a_run: Path, run: Run) -> None:
     assert outcome.code == 0
     header, *versions = outcome.out.splitlines()
     assert header.split() == [
-        "version", "position", "lsn", "committed", "compatibility", "changes"
+        "version", "position", "committed", "compatibility", "changes"
     ]  # fmt: skip
     assert [line.split()[1] for line in versions] == ["0/2000:0", "0/3000:0"]
     assert versions[0].endswith("first seen")
