@@ -128,13 +128,20 @@ class Bridge:
     def _begin_projecting(
         self, parts: ExitStack, store: StateStore, point: StartPoint
     ) -> Projecting | None:
-        """Return the projections, each behind what it has stored; None if there are none."""
+        """Return the projections, each behind what it has stored; None if there are none.
+
+        Read models follow their events from here on.
+        """
         if not self._config.projections:
             return None
         from bridge.projecting.running import Projecting
 
         projecting = Projecting(self._config, store, point, accept_gap=self._accept_gap)
         parts.callback(projecting.close)
+        if self._config.read_models:
+            from bridge.read_models import Followers
+
+            parts.enter_context(Followers(self._config, projecting.storages))
         return projecting
 
     @contextmanager
@@ -261,6 +268,10 @@ def _check_projections(config: Config) -> None:
             remedy="Set source.snapshot to initial or never, or take out the projections.",
         )
     make_projections(config.projections)
+    if config.read_models:
+        from bridge.read_models import load_read_models
+
+        load_read_models(config)
 
 
 def _wait_until_confirmed(slots: ReplicationSlotManager, name: str, confirmed: Lsn) -> None:

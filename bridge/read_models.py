@@ -1,4 +1,4 @@
-"""Read models put together: the Python that defines them, their views, and who follows the events."""
+"""Read models put together: their Python, their views, and the threads that follow events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.config.read_models import DEFAULT_SCHEMA, ReadModelConfig
 from bridge.core.errors import ConfigError
 from bridge.core.retry import RetryPolicy
+from bridge.dataflow.places import at_place
 from bridge.eventsourcing.read_models import ReadModel
 from bridge.eventsourcing.read_models.views import ViewStorage
 from bridge.eventsourcing.store import EventStore
@@ -88,24 +89,34 @@ def _follower(config: ReadModelConfig, storage: EventStorage, source: SourceConf
     )
 
 
+def load_read_models(config: Config) -> None:
+    """Make sure that every read model can be loaded.
+
+    Raises:
+        ConfigError: one cannot.
+    """
+    for read_model in config.read_models:
+        load_read_model(read_model)
+
+
 def load_read_model(config: ReadModelConfig) -> ReadModel[Any]:
     """Return the read model that the configuration names.
 
     Raises:
         ConfigError: there is none.
     """
-    found = load_object(config.python, role="read model")
+    with at_place(f"read_models: {config.name}"):
+        found = load_object(config.python, role="read model")
     if not isinstance(found, ReadModel):
         raise ConfigError(
-            f"read_models: {config.python} is no ReadModel but {type(found).__name__!r}.",
+            f"read_models: {config.name}: {config.python} is no ReadModel but "
+            f"{type(found).__name__!r}.",
             remedy="Make one with bridge.ReadModel; docs/read-models.md has an example.",
         )
     return found
 
 
-def open_views(
-    config: ReadModelConfig, model: ReadModel[Any], source: SourceConfig
-) -> ViewStorage:
+def open_views(config: ReadModelConfig, model: ReadModel[Any], source: SourceConfig) -> ViewStorage:
     """Open the view of a read model; what it needs is made.
 
     Raises:

@@ -26,10 +26,12 @@ def _validate(args: Namespace) -> int:
     from bridge.commands.settings import config_path, load_settings
     from bridge.dataflow import make_dataflows
     from bridge.projecting import make_projections
+    from bridge.read_models import load_read_models
 
     config = load_settings(args)
     make_dataflows(config.processors)
     make_projections(config.projections)
+    load_read_models(config)
     where = config_path(args)
     if args.json:
         print_json({"valid": True, "file": None if where is None else str(where)})

@@ -12,6 +12,7 @@ from bridge.config.docstrings import attribute_docs, setting_name, summary
 from bridge.config.model import Config, SinkConfig
 from bridge.config.processors import ProcessorConfig
 from bridge.config.projections import ProjectionConfig
+from bridge.config.read_models import ReadModelConfig
 from bridge.config.sections import SECTIONS, SINK_SETTINGS
 from bridge.config.validation import section_schema
 from bridge.core.errors import ConfigError
@@ -86,6 +87,11 @@ def json_schema() -> dict[str, Any]:
         "description": docs["projections"],
         "type": "array",
         "items": _describe(ProjectionConfig),
+    }
+    properties["read_models"] = {
+        "description": docs["read_models"],
+        "type": "array",
+        "items": _describe(ReadModelConfig),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

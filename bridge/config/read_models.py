@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bridge.config.problems import Findings
-from bridge.config.projections import ProjectionConfig
 from bridge.core.secret import Dsn
 
 _NAME: Final = {
@@ -75,15 +74,17 @@ class ReadModelConfig:
 
 def check_read_models(
     read_models: Sequence[ReadModelConfig | None],
-    projections: Sequence[ProjectionConfig | None],
+    projections: Sequence[str] | None,
     findings: Findings,
 ) -> None:
     """Report names that stand twice, and events of projections that there are not.
 
-    None stands for an entry that could not be read; what it would have been is not guessed.
+    Args:
+        read_models: in the order of the file; None stands for one that could not be read.
+        projections: their names; None if some of them could not be read.
+        findings: gets the problems.
     """
     taken: dict[str, int] = {}
-    known = [projection.name for projection in projections if projection is not None]
     for i, read_model in enumerate(read_models):
         if read_model is None:
             continue
@@ -93,9 +94,13 @@ def check_read_models(
                 f"two read models are called {read_model.name!r} (the other is "
                 f"read_models[{taken[read_model.name]}]); give each a name of its own.",
             )
-        if read_model.events not in known and len(known) == len(projections):
+        if projections is not None and read_model.events not in projections:
             findings.add(
                 ("read_models", i, "events"),
                 "there is no such projection; "
-                + (f"there are: {', '.join(known)}." if known else "projections has none."),
+                + (
+                    f"there are: {', '.join(projections)}."
+                    if projections
+                    else "projections has none."
+                ),
             )

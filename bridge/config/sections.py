@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from bridge.config.model import Config, SinkConfig
 
-LISTS = ("sinks", "processors", "projections")
+LISTS = ("sinks", "processors", "projections", "read_models")
 """Sections that are lists, and stand apart."""
 
 SECTIONS: dict[str, type] = {

@@ -84,8 +84,8 @@ class PostgresViews:
             self._migrate(connection)
 
     def _refuse_published(self, connection: Connection, publication: str) -> None:
-        values = {"publication": publication, "schema": self._schema}
-        if self._run(connection, "published", **values).fetchone() == (True,):
+        found = self._run(connection, "published", publication=publication, schema=self._schema)
+        if found.fetchone() == (True,):
             raise EnvironmentProblem(
                 f"Publication {publication!r} sends the tables of schema {self._schema!r}: every "
                 "change of a read model would be a change for the bridge to read.",
@@ -145,7 +145,7 @@ class PostgresViews:
             layout = ", ".join(map(str, self._columns))
             row = self._run(
                 connection,
-                "begin",
+                "add_build",
                 name=self._name,
                 live=live,
                 version=version,

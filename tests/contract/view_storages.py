@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,9 +46,7 @@ class PostgresHome:
         self.database = request.getfixturevalue("newest_database")
 
     def open(self, model: ReadModel[Any] = balances, name: str = "balances") -> ViewStorage:
-        return PostgresViews(
-            Database(self.database.dsn), name, model.columns, schema="read_models"
-        )
+        return PostgresViews(Database(self.database.dsn), name, model.columns, schema="read_models")
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         with self.database.connect() as connection:
@@ -60,8 +57,3 @@ class PostgresHome:
 
 
 HOMES = [pytest.param(SqliteHome, id="sqlite"), pytest.param(PostgresHome, id="postgres")]
-
-
-@pytest.fixture(params=HOMES)
-def home(request: pytest.FixtureRequest) -> Iterator[Home]:
-    yield request.param(request)

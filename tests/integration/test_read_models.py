@@ -141,7 +141,7 @@ def test_grants_outlast_a_rebuild_and_dependents_are_named_when_columns_change(
         assert admin.execute("SELECT count(*) FROM rich").fetchone() == (2,)
 
     with closing(open_views(newest_database.dsn, totals)) as views:
-        with pytest.raises(EnvironmentProblem, match="depend on it .* columns have changed"):
+        with pytest.raises(EnvironmentProblem, match=r"depend on it .* columns have changed"):
             build(views, bank, totals)
         admin.execute("DROP VIEW rich")
         build(views, bank, totals)

@@ -60,7 +60,14 @@ class ReadModel(Generic[R]):
         ConfigError: the row or its key cannot be a table.
     """
 
-    def __init__(self, row: type[R], *, key: str | Sequence[str], version: int = 1, upcasters: Upcasters | None = None) -> None:
+    def __init__(
+        self,
+        row: type[R],
+        *,
+        key: str | Sequence[str],
+        version: int = 1,
+        upcasters: Upcasters | None = None,
+    ) -> None:
         if isinstance(version, bool) or not isinstance(version, int) or version < 1:
             raise ConfigError("The version of a read model has to be a number from 1.")
         names = (key,) if isinstance(key, str) else tuple(key)
@@ -76,9 +83,7 @@ class ReadModel(Generic[R]):
             )
         self._handlers: dict[str, list[Step]] = {}
 
-    def on(
-        self, *event_types: str, key: KeyOf = _aggregate_id
-    ) -> Callable[[HandlerT], HandlerT]:
+    def on(self, *event_types: str, key: KeyOf = _aggregate_id) -> Callable[[HandlerT], HandlerT]:
         """Return a decorator for the function that folds events of these types.
 
         The function gets the row of the event's key, None if there is none, and the event. It
@@ -176,7 +181,9 @@ class Step:
         except Unfit as error:
             raise StepFailed(f"the key of {self._name}: {error}") from None
         except Exception as error:  # of the user's function; its text may quote a value
-            raise StepFailed(f"the key of {self._name} failed with {type(error).__name__}") from error
+            raise StepFailed(
+                f"the key of {self._name} failed with {type(error).__name__}"
+            ) from error
 
     def fold(self, key: Key, before: Values | None, event: DomainEvent) -> Values | None:
         """Return the row after an event; None for no row.

@@ -77,7 +77,7 @@ class SqliteViews:
             layout = ", ".join(map(str, self._columns))
             number = self._run(
                 connection,
-                "begin",
+                "add_build",
                 name=self._name,
                 live=live,
                 version=version,
@@ -180,7 +180,11 @@ class SqliteViews:
             self._run(connection, statement, number)
 
     def _run(
-        self, connection: sqlite3.Connection, statement: str, build: int | None = None, **values: Any
+        self,
+        connection: sqlite3.Connection,
+        statement: str,
+        build: int | None = None,
+        **values: Any,
     ) -> sqlite3.Cursor:
         query = self._statement(statement, build)
         return connection.execute(query, {"build": build, **values})
