@@ -48,9 +48,7 @@ def _archive(args: Namespace) -> int:
     with open_store(config, projection) as storage:
         now = time.time_ns() // 1000
         with progress("Archiving", storage.counts()["events"]) as advance:
-            made = make_archiver(storage, settings).run(
-                before=now - age, now=now, advance=advance
-            )
+            made = make_archiver(storage, settings).run(before=now - age, now=now, advance=advance)
     events, size = sum(one.events for one in made), sum(one.size for one in made)
     if args.json:
         names = [one.name for one in made]

@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bridge.commands.events.stores import (
     aggregate_type_flag,
@@ -61,7 +61,7 @@ def _snapshot(args: Namespace) -> int:
     except ValueError:
         raise ConfigError("--initial is not JSON.") from None
     config = load_settings(args)
-    apply = load_function(args.apply, role="fold")
+    apply = cast("_Fold", load_function(args.apply, role="fold"))
     made = 0
     with (
         open_store(config, chosen_projection(config, args.projection)) as storage,
@@ -113,9 +113,7 @@ def _keep(
                 remedy="See `pgbridge events show` for the event.",
             ) from error
 
-    state = store.rebuild_state(
-        one, initial, noting, aggregate_type=kind, snapshot_version=version
-    )
+    state = store.rebuild_state(one, initial, noting, aggregate_type=kind, snapshot_version=version)
     if not last:
         return False
     now = time.time_ns() // 1000

@@ -1,1 +1,1 @@
-"""Old events in compressed, checksummed segment files, which are read as if they had never moved."""
+"""Old events in compressed, checksummed files, which are read as if they had never moved."""

@@ -50,8 +50,8 @@ def faults_in_store(
                 faults = ["Nothing says where it is: set archive.dir of the store."]
             else:
                 faults = faults_of(segment, files)
-        except EnvironmentProblem as problem:
-            faults = [problem.message]
+        except EnvironmentProblem as unreadable:
+            faults = [unreadable.message]
         if faults:
             whole = False
             yield Fault(segment.name, " ".join(faults))

@@ -50,9 +50,7 @@ def encode_segment(
         offset += len(frame)
     ids = pack_frame(_pack_ids(hashes_of(events)))
     index = pack_frame(pack_index(make_index(extents, contents)))
-    footer = Footer(
-        Extent(offset, len(ids)), Extent(offset + len(ids), len(index)), len(events)
-    )
+    footer = Footer(Extent(offset, len(ids)), Extent(offset + len(ids), len(index)), len(events))
     data = b"".join((MARK, *frames, ids, index, pack_footer(footer)))
     digest = sha256(data).hexdigest()
     first, last = events[0].global_sequence, events[-1].global_sequence

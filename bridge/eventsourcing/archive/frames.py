@@ -69,8 +69,8 @@ class Frame(NamedTuple):
 class Footer(NamedTuple):
     """The end of a segment: where to begin reading it."""
 
-    ids: Extent
-    index: Extent
+    ids_at: Extent
+    index_at: Extent
     events: int
 
 

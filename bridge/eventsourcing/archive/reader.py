@@ -42,7 +42,7 @@ class SegmentReader:
         at = max(segment.size - FOOTER_BYTES, 0)
         data = files.read(segment.name, at, FOOTER_BYTES)
         self._footer = unpack_footer(data, segment.name, at)
-        self._index = self._unpacked(self._footer.index, unpack_index)
+        self._index = self._unpacked(self._footer.index_at, unpack_index)
         self._ids: array[int] | None = None
 
     def block(self, number: int) -> list[Recorded]:
@@ -68,7 +68,7 @@ class SegmentReader:
     def may_have(self, event_id: str) -> bool:
         """Tell whether an event may be in the segment; a No is certain."""
         if self._ids is None:
-            self._ids = self._unpacked(self._footer.ids, unpack_ids)
+            self._ids = self._unpacked(self._footer.ids_at, unpack_ids)
         number = hash_of(event_id)
         at = bisect_left(self._ids, number)
         return at < len(self._ids) and self._ids[at] == number

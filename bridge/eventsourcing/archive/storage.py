@@ -87,7 +87,10 @@ class ArchivedStorage:
         if head is None or head.archived <= after:
             return live
         key = aggregate_type, aggregate_id
-        sources: list[_Source] = [(segment.first, self._of_aggregate(segment, key, after)) for segment in self.live.segments()]
+        sources: list[_Source] = [
+            (segment.first, self._of_aggregate(segment, key, after))
+            for segment in self.live.segments()
+        ]
         return list(islice(_in_order([(0, live), *sources]), limit))
 
     def read_type(self, event_type: str, after: int, limit: int) -> list[Recorded]:
@@ -190,9 +193,7 @@ class ArchivedStorage:
                 if (event.aggregate_type, event.aggregate_id) == key and event.sequence > after:
                     yield event
 
-    def _archived_write(
-        self, write: Write, segments: Iterable[Segment]
-    ) -> list[Recorded] | None:
+    def _archived_write(self, write: Write, segments: Iterable[Segment]) -> list[Recorded] | None:
         """Return the events of a write that was stored and has moved; None for any other one."""
         key = write.aggregate_type, write.aggregate_id
         head = self.live.head(*key)

@@ -125,9 +125,7 @@ def test_show_of_an_unknown_aggregate_says_so(run: Run, old_events: None) -> Non
     assert run("events", "show", "--aggregate-type", "Account").code == 2
 
 
-def test_old_events_move_and_are_still_shown(
-    run: Run, old_events: None, directory: Path
-) -> None:
+def test_old_events_move_and_are_still_shown(run: Run, old_events: None, directory: Path) -> None:
     before = run("events", "show", "--json").out
     assert "No event is older than 30d and in a snapshot." in run("events", "archive").out
     outcome = run(
@@ -192,7 +190,7 @@ def test_a_fold_that_fails_is_named_without_values(
             "Name one with --projection: accounts, carts.",
         ),
         (
-            '[{name: a, store: {type: memory}, aggregates: [{table: public.a}]}]',
+            "[{name: a, store: {type: memory}, aggregates: [{table: public.a}]}]",
             (),
             "in the memory of the bridge alone",
         ),

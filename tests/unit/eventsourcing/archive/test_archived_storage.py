@@ -14,7 +14,6 @@ from bridge.eventsourcing.records import Progress, Recorded, Write
 from bridge.eventsourcing.storage import EventStorage
 from tests.unit.eventsourcing.archive.stores import (
     DAY,
-
     TYPES,
     MemoryFiles,
     append,
@@ -116,8 +115,7 @@ def test_an_archived_event_is_still_known_by_its_id() -> None:
     with pytest.raises(EventIdTaken):
         storage.append([Write("Account", "a", ANY, (new_event(1), new_event(4)))])
     with pytest.raises(ConcurrencyConflict):
-        append_new = Write("Account", "a", NO_STREAM, (new_event(5),))
-        storage.append([append_new])
+        storage.append([Write("Account", "a", NO_STREAM, (new_event(5),))])
     [third] = storage.append([Write("Account", "a", 2, (new_event(6),))])
     assert third.sequence == 3
 
@@ -228,5 +226,3 @@ def test_nothing_is_removed_when_the_disk_gives_back_something_else() -> None:
         archive(live, files)
     assert live.counts()["events"] == 1
     assert live.segments() == ()
-
-

@@ -98,12 +98,12 @@ def test_a_file_that_was_cut_or_grew_is_found() -> None:
                 SegmentReader(segment, files)
 
 
-def test_another_whole_segment_under_the_name_is_found() -> None:
-    segment, _ = encode_segment(IDENTITY, some_events(20))
-    _, other = encode_segment(IDENTITY, some_events(21))
+def test_other_events_than_those_that_were_registered_are_found() -> None:
+    segment, content = encode_segment(IDENTITY, some_events(20))
     files = MemoryFiles()
-    files.write(segment.name, other)
-    assert "It holds other events than it was registered with." in faults_of(segment, files)
+    files.write(segment.name, content)
+    for wrong in (segment._replace(first=2), segment._replace(last=21), segment._replace(events=3)):
+        assert faults_of(wrong, files) == ["It holds other events than it was registered with."]
 
 
 def test_reading_names_the_file_and_the_place_and_no_value() -> None:

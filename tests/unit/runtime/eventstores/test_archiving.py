@@ -152,7 +152,9 @@ def test_a_missing_file_and_a_damaged_one_are_named(home: Path) -> None:
 
     with pytest.raises(EnvironmentProblem, match=f"{lost} is not in .*archive"):
         storage.read_all(0, 10)
-    found = {fault.where: fault.problem for fault in faults_in_store(storage, files, lambda _: None)}
+    found = {
+        fault.where: fault.problem for fault in faults_in_store(storage, files, lambda _: None)
+    }
     assert set(found) == {lost, damaged}
     assert "is not in" in found[lost]
     assert "Its SHA-256 is not" in found[damaged]
