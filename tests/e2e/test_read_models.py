@@ -62,14 +62,17 @@ class Views:
     """What readers see."""
 
     def __init__(self, database: Database, path: Path) -> None:
-        self._database = database
+        self._session = database.connect()
         self._path = path / "views.db"
 
     def are_the_table(self) -> bool:
-        session = self._database.connect()
-        held = session.execute(HELD).fetchall()
+        held = self._session.execute(HELD).fetchall()
         try:
-            return held == session.execute(SHOWN.format("read_models.")).fetchall() == self._local()
+            return (
+                held
+                == self._session.execute(SHOWN.format("read_models.")).fetchall()
+                == self._local()
+            )
         except (psycopg.errors.UndefinedTable, sqlite3.OperationalError):
             return False  # it is not there yet
 
