@@ -114,5 +114,5 @@ def _object(text: str, flag: str) -> Any:
         return json.loads(text, parse_float=exact)
     except (ValueError, RecursionError):
         raise InvalidInput(
-            f"{flag} is not JSON.", remedy='Write it as \'{"amount": 5}\', in quotes for the shell.'
+            f"{flag} is not JSON.", remedy="Write it as '{\"amount\": 5}', in quotes for the shell."
         ) from None
