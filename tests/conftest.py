@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.required_servers",
     "tests.fixtures.flink",
     "tests.fixtures.kafka.fixtures",
+    "tests.fixtures.nats.fixtures",
     "tests.fixtures.rabbitmq.fixtures",
     "tests.fixtures.schema_registry.fixtures",
 ]

@@ -93,6 +93,7 @@ OWNER_OF_LIBRARY = {
     "uvicorn": "bridge.server",
     "confluent_kafka": "sinks",
     "pika": "sinks",
+    "nats": "bridge.runtime",
     "fastavro": "sinks",
     "requests": "sinks",
     "urllib3": "sinks",

@@ -6,6 +6,7 @@ A new storage joins with a class and its line in ``HOMES``.
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,10 +81,28 @@ class PostgresHome:
         return open_storage(settings_of(self.settings))
 
 
+class JetStreamHome:
+    """A stream that no other test uses, in a cluster of three nodes."""
+
+    atomic = False
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.cluster = request.getfixturevalue("nats_cluster")
+        self.settings = {
+            "type": "jetstream",
+            "servers": self.cluster.servers,
+            "stream": f"events-{uuid.uuid4().hex[:12]}",
+        }
+
+    def open(self) -> EventStorage:
+        return open_storage(settings_of(self.settings))
+
+
 HOMES = [
     pytest.param(MemoryHome, id="memory"),
     pytest.param(SqliteHome, id="sqlite"),
     pytest.param(PostgresHome, id="postgres"),
+    pytest.param(JetStreamHome, id="jetstream"),
 ]
 DURABLE_HOMES = HOMES[1:]
 
