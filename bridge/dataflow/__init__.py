@@ -22,7 +22,7 @@ def make_dataflows(
 
     Args:
         configs: the definitions.
-        memory: for the states of windows; None to keep them all.
+        memory: for the states; None to keep them all.
 
     Raises:
         ConfigError: with the place of the setting that is wrong, ``processors[0].where``.
@@ -52,9 +52,7 @@ def changelog_tables(configs: Sequence[ProcessorConfig]) -> tuple[str, ...]:
         if config.python is not None:
             from bridge.dataflow.python import find_processor
 
-            found = find_processor(config, f"processors[{index}]")
-            if found.mode == "changelog":
-                tables += found.tables
+            tables += find_processor(config, f"processors[{index}]").changelog_tables
         elif config.mode == "changelog" and config.from_ is not None:
             tables += config.from_.tables
     return tuple(dict.fromkeys(tables))
@@ -69,11 +67,11 @@ def _make(config: ProcessorConfig, place: str, memory: PartitionMemory | None) -
     if config.join is not None:
         from bridge.dataflow.joins import make_join
 
-        return make_join(config, place)
+        return make_join(config, place, memory)
     if config.pattern is not None:
         from bridge.dataflow.patterns import make_pattern
 
-        return make_pattern(config, place)
+        return make_pattern(config, place, memory)
     from bridge.dataflow.definitions import make_windows
 
     return make_windows(config, place, memory)

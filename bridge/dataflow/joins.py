@@ -20,25 +20,29 @@ from bridge.dataflow.rejections import Rejections
 from bridge.dataflow.stream_time import StreamTime, lag_of
 from bridge.dataflow.table_joins import make_table_join
 from bridge.processing.joins import AsOfJoin, IntervalJoin, JoinResult, JoinType
+from bridge.processing.partitions import PartitionMemory
+from bridge.processing.partitions.joins import PartitionedJoin, StreamJoin
 from bridge.processing.state.results import Result
 
-StreamJoin: TypeAlias = IntervalJoin | AsOfJoin
 StreamJoinType: TypeAlias = JoinType.Interval | JoinType.AsOf
 
 
-def make_join(config: ProcessorConfig, place: str) -> Dataflow:
+def make_join(
+    config: ProcessorConfig, place: str, memory: PartitionMemory | None = None
+) -> Dataflow:
     """Return the dataflow of a processor with ``join``.
 
     Args:
         config: its definition.
         place: of the definition, ``processors[0]``, for errors.
+        memory: for the state; None to keep all of it.
 
     Raises:
         ConfigError: with the place of the setting that is wrong.
     """
     assert config.join is not None
     if config.join.type == "table":
-        return make_table_join(config, place)
+        return make_table_join(config, place, memory)
     left, right = check_sides(config, place)
     select = Select(config.select, place)
     parts = JoinParts(
@@ -52,7 +56,8 @@ def make_join(config: ProcessorConfig, place: str) -> Dataflow:
         late_sinks=config.late_to,
     )
     with at_place(f"{place}.join"):
-        return make_stream_join(parts, _join_type(config.join), duration_us(config.out_of_orderness))
+        lag = duration_us(config.out_of_orderness)
+        return make_stream_join(parts, _join_type(config.join), lag, memory)
 
 
 def _join_type(config: JoinConfig) -> StreamJoinType:
@@ -67,7 +72,10 @@ def _join_type(config: JoinConfig) -> StreamJoinType:
 
 
 def make_stream_join(
-    parts: JoinParts, definition: StreamJoinType, out_of_orderness: int
+    parts: JoinParts,
+    definition: StreamJoinType,
+    out_of_orderness: int,
+    memory: PartitionMemory | None = None,
 ) -> JoinDataflow:
     """Return the dataflow of a join of two streams.
 
@@ -76,14 +84,15 @@ def make_stream_join(
         definition: its type.
         out_of_orderness: how far an event may be behind the newest one of its side, in
             microseconds.
+        memory: for the state; None to keep all of it.
 
     Raises:
         ConfigError: a setting makes no sense.
     """
     lag = lag_of((parts.left, parts.right), out_of_orderness)
-    operator: StreamJoin
+    join: IntervalJoin | AsOfJoin
     if isinstance(definition, JoinType.Interval):
-        operator = IntervalJoin(
+        join = IntervalJoin(
             definition.how,
             before=definition.before,
             after=definition.after,
@@ -91,9 +100,12 @@ def make_stream_join(
             out_of_orderness=lag,
         )
     else:
-        operator = AsOfJoin(
+        join = AsOfJoin(
             definition.how, tolerance=definition.tolerance, name=parts.name, out_of_orderness=lag
         )
+    operator: StreamJoin = join
+    if memory is not None:
+        operator = PartitionedJoin(join, memory=memory, state_name=parts.state_name)
     return JoinDataflow(parts, operator, lag)
 
 
@@ -132,6 +144,7 @@ class JoinDataflow:
         results: list[Result] = []
         for event in events:
             self._process(event, results)
+        results += self._output.write(self._operator.flush())
         if self._late is None:
             self._operator.take_late()
         return results
@@ -163,7 +176,8 @@ class JoinDataflow:
 
     def advance(self, now: int) -> list[Result]:
         """Let time pass, as ``Dataflow`` says."""
-        return self._output.write(self._operator.advance(self._time.idle(now)))
+        rows = self._operator.advance(self._time.idle(now))
+        return self._output.write(rows + self._operator.flush())
 
     def take_rejected(self) -> list[tuple[CdcEvent, str]]:
         """Return the events without a value, as ``Dataflow`` says."""

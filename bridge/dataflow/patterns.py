@@ -19,6 +19,8 @@ from bridge.dataflow.rejections import Rejections
 from bridge.dataflow.results import key_json, object_json, row_id_of
 from bridge.dataflow.stream_time import StreamTime, lag_of
 from bridge.processing.events import StreamEvent
+from bridge.processing.partitions import PartitionMemory
+from bridge.processing.partitions.patterns import PartitionedMatcher
 from bridge.processing.patterns import (
     Pattern,
     PatternFailed,
@@ -74,12 +76,15 @@ class PatternParts:
     timed_out_sinks: tuple[str, ...]
 
 
-def make_pattern(config: ProcessorConfig, place: str) -> PatternDataflow:
+def make_pattern(
+    config: ProcessorConfig, place: str, memory: PartitionMemory | None = None
+) -> PatternDataflow:
     """Return the dataflow of a processor with ``pattern``.
 
     Args:
         config: its definition.
         place: of the definition, ``processors[0]``, for errors.
+        memory: for the state; None to keep all of it.
 
     Raises:
         ConfigError: with the place of the setting that is wrong.
@@ -110,21 +115,34 @@ def make_pattern(config: ProcessorConfig, place: str) -> PatternDataflow:
         timed_out_sinks=config.timed_out_to,
     )
     with at_place(f"{place}.pattern"):
-        return make_pattern_dataflow(parts, duration_us(config.out_of_orderness))
+        return make_pattern_dataflow(parts, duration_us(config.out_of_orderness), memory)
 
 
-def make_pattern_dataflow(parts: PatternParts, out_of_orderness: int) -> PatternDataflow:
+def make_pattern_dataflow(
+    parts: PatternParts, out_of_orderness: int, memory: PartitionMemory | None = None
+) -> PatternDataflow:
     """Return the dataflow of a pattern.
 
     Args:
         parts: of the pattern.
         out_of_orderness: how far an event may be behind the newest one, in microseconds.
+        memory: for the state; None to keep all of it.
 
     Raises:
         ConfigError: the pattern cannot be matched, or a setting makes no sense.
     """
     lag = lag_of((parts.input,), out_of_orderness)
-    matcher = PatternMatcher(parts.steps.pattern, name=parts.name, out_of_orderness=lag)
+    pattern = parts.steps.pattern
+    if memory is None:
+        matcher = PatternMatcher(pattern, name=parts.name, out_of_orderness=lag)
+    else:
+        matcher = PartitionedMatcher(
+            pattern,
+            memory=memory,
+            state_name=parts.state_name,
+            name=parts.name,
+            out_of_orderness=lag,
+        )
     return PatternDataflow(parts, matcher, lag)
 
 
@@ -163,6 +181,7 @@ class PatternDataflow:
         try:
             for event in events:
                 self._process(event, results)
+            self._flush(results)
         except PatternFailed as error:
             raise self._steps.failure or error from None
         if self._late is None:
@@ -187,9 +206,14 @@ class PatternDataflow:
         results: list[Result] = []
         try:
             self._tell(self._matcher.advance(self._time.idle(now)), results)
+            self._flush(results)
         except PatternFailed as error:
             raise self._steps.failure or error from None
         return results
+
+    def _flush(self, results: list[Result]) -> None:
+        for matches in self._matcher.flush():
+            self._tell(matches, results)
 
     def _tell(self, matches: Sequence[PatternMatch], results: list[Result]) -> None:
         results += [self._write(match, "pattern_match", self.sinks) for match in matches]

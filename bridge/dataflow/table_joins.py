@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from bridge.config.inputs import COMMIT_TIME, RowOperation
 from bridge.config.processors import ProcessorConfig
@@ -15,19 +15,16 @@ from bridge.dataflow.fingerprint import state_name_of
 from bridge.dataflow.inputs import sequence_of
 from bridge.dataflow.join_output import JoinOutput, JoinParts, Select
 from bridge.dataflow.join_sides import KeyKinds, check_sides, make_side
+from bridge.dataflow.joined_table import Complete, JoinedTable, TableInMemory
+from bridge.dataflow.partitioned_table import PartitionedTable
 from bridge.dataflow.places import at_place
 from bridge.dataflow.rejections import Rejections
 from bridge.dataflow.rows import with_missing
-from bridge.dataflow.table_rows import Identity, TableRows
-from bridge.processing.joins import JoinResult, JoinType, TableJoin
+from bridge.dataflow.table_rows import Identity
+from bridge.processing.joins import JoinResult, JoinType
 from bridge.processing.joins.null_keys import is_null
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.results import Result
-
-Complete: TypeAlias = Callable[[Any, Any, Relation], Any]
-"""Returns what is kept of a row, with what was not sent taken from what was kept of it before.
-
-The server leaves out large values that an update did not touch.
-"""
 
 _ROW_CHANGES: Final = (Operation.READ, Operation.INSERT, Operation.UPDATE)
 
@@ -35,12 +32,15 @@ TABLE_OPERATIONS: Final[tuple[RowOperation, ...]] = ("read", "insert", "update")
 """Those that bring a row of the table. Others take rows away, whatever the definition says."""
 
 
-def make_table_join(config: ProcessorConfig, place: str) -> TableJoinDataflow:
+def make_table_join(
+    config: ProcessorConfig, place: str, memory: PartitionMemory | None = None
+) -> TableJoinDataflow:
     """Return the dataflow of a processor with a join of the type ``table``.
 
     Args:
         config: its definition.
         place: of the definition, for errors.
+        memory: for the table; None to keep all of it.
 
     Raises:
         ConfigError: with the place of the setting that is wrong.
@@ -65,7 +65,29 @@ def make_table_join(config: ProcessorConfig, place: str) -> TableJoinDataflow:
     )
     assert config.join is not None
     how = JoinType.Table("left" if config.join.how == "left" else "inner")
-    return TableJoinDataflow(parts, how, needs_rows=right.tables, complete=_completed)
+    table = make_table(parts, how, _completed, memory)
+    return TableJoinDataflow(parts, table, needs_rows=right.tables)
+
+
+def make_table(
+    parts: JoinParts,
+    definition: JoinType.Table,
+    complete: Complete,
+    memory: PartitionMemory | None,
+) -> JoinedTable:
+    """Return the table of a join, in partitions or in one piece if there is no limit.
+
+    Args:
+        parts: of the join.
+        definition: its type.
+        complete: completes what is kept of a row that an update did not send whole.
+        memory: which limits it; None for no limit.
+    """
+    if memory is None:
+        return TableInMemory(parts.name, definition, complete)
+    return PartitionedTable(
+        parts.name, definition, complete, memory=memory, state_name=parts.state_name
+    )
 
 
 def check_table_sides(
@@ -111,21 +133,15 @@ class TableJoinDataflow:
 
     Args:
         parts: of the join.
-        definition: its type.
+        table: which keeps the rows.
         needs_rows: patterns of the tables whose rows have to come first, when there is no state.
-        complete: completes what is kept of a row that an update did not send whole.
 
     Attributes:
         name: as in ``Dataflow``, and so are the others.
     """
 
     def __init__(
-        self,
-        parts: JoinParts,
-        definition: JoinType.Table,
-        *,
-        needs_rows: tuple[str, ...],
-        complete: Complete,
+        self, parts: JoinParts, table: JoinedTable, *, needs_rows: tuple[str, ...]
     ) -> None:
         self.name = parts.name
         self.state_name = parts.state_name
@@ -136,9 +152,7 @@ class TableJoinDataflow:
         self._right = parts.right
         self._kinds = KeyKinds(parts.place, len(parts.left.aliases))
         self._output = JoinOutput(parts)
-        self._complete = complete
-        self._join = TableJoin(definition.how, name=parts.name)
-        self._rows = TableRows(self._join.table_changed)
+        self._table = table
         self._rejections = Rejections()
 
     def process(self, events: Sequence[CdcEvent]) -> list[Result]:
@@ -146,41 +160,37 @@ class TableJoinDataflow:
         rows: list[JoinResult] = []
         for event in events:
             self._process(event, rows)
-        return self._output.write(rows)
+        return self._output.write(rows + self._table.flush())
 
     def _process(self, event: CdcEvent, rows: list[JoinResult]) -> None:
         if event.operation is not Operation.READ:
-            self._join.loaded()
+            self._table.loaded()
         rejected: list[tuple[CdcEvent, str]] = []
         sequence = sequence_of(event)
         if self._right.selects(event.relation):
             self._change(event, sequence, rejected)
         for left in self._left.read(event, sequence, rejected):
             self._kinds.check("left", left.key)
-            rows += self._join.process(left)
+            rows += self._table.process(left)
         self._rejections.add(rejected)
 
     def _change(self, event: CdcEvent, sequence: int, rejected: list[tuple[CdcEvent, str]]) -> None:
         """Let an event change the table."""
         operation, relation = event.operation, event.relation
         if operation is Operation.TRUNCATE:
-            self._rows.truncate(relation.qualified_name)
+            self._table.truncate(relation.qualified_name)
         elif operation is Operation.DELETE:
-            self._rows.remove(self._identity(relation, event.row_id))
+            identity = self._identity(relation, event.row_id)
+            self._table.replace(identity, identity, None, relation)
         elif operation in _ROW_CHANGES:
             identity = self._identity(relation, event.row_id)
             old_id = None if event.old is None else relation.row_id(event.old)
             before = identity if old_id is None else self._identity(relation, old_id)
-            kept = self._rows.get(before)
-            changes = self._right.read(event, sequence, rejected)
-            self._rows.remove(before)
-            for row in changes:
-                if not is_null(row.key):
-                    self._kinds.check("right", row.key)
-                    value = row.value
-                    if kept is not None:
-                        value = self._complete(value, kept, relation)
-                    self._rows.put(identity, row.key, value)
+            rows = self._right.read(event, sequence, rejected)
+            row = next((row for row in rows if not is_null(row.key)), None)
+            if row is not None:
+                self._kinds.check("right", row.key)
+            self._table.replace(before, identity, row, relation)
 
     def _identity(self, relation: Relation, row_id: str | None) -> Identity:
         if row_id is None:
@@ -201,26 +211,21 @@ class TableJoinDataflow:
 
     def snapshot(self) -> Any:
         """Return the state, as ``Dataflow`` says."""
-        return {
-            "rejected": self._rejections.count,
-            "rows": self._rows.snapshot(),
-            "join": {**self._join.snapshot(), "rows": []},  # they are in ``rows``
-        }
+        return {"rejected": self._rejections.count, **self._table.snapshot()}
 
     def restore(self, state: Any) -> None:
         """Go on from a snapshot, as ``Dataflow`` says."""
         self._rejections.restore(state["rejected"])
-        self._rows.restore(state["rows"])
-        self._join.restore({**state["join"], "rows": self._rows.counting()})
+        self._table.restore(state)
 
     def stats(self) -> Mapping[str, int]:
         """Return figures of the stream, and how many rows of the table are kept."""
-        stats = self._join.get_stats()
+        stats = self._table.get_stats()
         return {
             "events": stats.events,
             "null_keys": stats.null_keys,
             "rejected": self._rejections.count,
-            "kept": len(self._rows),
+            "kept": stats.rows,
             "results": stats.results,
         }
 

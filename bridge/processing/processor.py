@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
-from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem
+from bridge.core.errors import BridgeError, ConfigError
 from bridge.processing.aggregates.errors import Unaggregatable
 from bridge.processing.events import StreamEvent
+from bridge.processing.state.one_piece import check_in_one_piece
 from bridge.processing.stats import ProcessorStats
 from bridge.processing.time import Duration, microseconds
 from bridge.processing.watermark import BEGINNING, BoundedOutOfOrderness
@@ -254,11 +255,7 @@ class StreamProcessor:
         Raises:
             EnvironmentProblem: it is that of a ``PartitionedProcessor``, and holds no windows.
         """
-        if "windows" not in state:
-            raise EnvironmentProblem(
-                f"The state of processor {self._name!r} is stored in partitions.",
-                remedy="Set max_buffer_memory_mb again: a large limit keeps them all in memory.",
-            )
+        check_in_one_piece(f"processor {self._name!r}", state)
         self._take_over(state)
         self._windows.load(state["windows"])
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
-from bridge.processing.events import Key, StreamEvent, normal_key
+from bridge.processing.events import StreamEvent
 from bridge.processing.joins.how import check_how
-from bridge.processing.joins.inputs import Inputs, Side
+from bridge.processing.joins.inputs import Inputs, LateEvent, Side
+from bridge.processing.joins.latest import LatestEvents
 from bridge.processing.joins.null_keys import is_null
-from bridge.processing.joins.result import JoinResult
+from bridge.processing.joins.result import JoinResult, row_alone
 from bridge.processing.joins.stats import JoinStats
+from bridge.processing.state.one_piece import check_in_one_piece
 from bridge.processing.time import Duration, microseconds
 
 AsOfHow: TypeAlias = Literal["inner", "left"]
-
-_RIGHT: Final = 0
-_LEFT: Final = 1
-
-
-class _Waiting(NamedTuple):
-    """An event that the watermark has not passed. At the same instant the right one goes first."""
-
-    timestamp: int
-    side: int
-    sequence: int
-    arrival: int
-    event: StreamEvent
 
 
 class AsOfJoin:
@@ -76,16 +64,12 @@ class AsOfJoin:
     ) -> None:
         check_how(name, how, get_args(AsOfHow))
         self.name = name
-        self._pads = how == "left"
+        self.pads: frozenset[Side] = frozenset(("left",)) if how == "left" else frozenset()
         self._tolerance = (
             None if tolerance is None else microseconds(tolerance, "tolerance", minimum=0)
         )
-        self._inputs = Inputs(name, out_of_orderness)
-        self._waiting: list[_Waiting] = []
-        self._latest: dict[Key, StreamEvent] = {}
-        # When to look whether the latest event of a key is too old: one entry for each key.
-        self._looks: list[tuple[int, int, Key]] = []
-        self._looks_made = 0
+        self.inputs = Inputs(name, out_of_orderness)
+        self._kept = self.make_kept()
         self._arrivals = 0
         self._rows = 0
 
@@ -100,7 +84,7 @@ class AsOfJoin:
         Raises:
             RetractionRefused: its weight is not 1.
         """
-        return self._process("left", _LEFT, event, moves_time)
+        return self._process("left", event, moves_time)
 
     def process_right(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
         """Take an event of the right stream; return the rows that it makes certain.
@@ -113,122 +97,74 @@ class AsOfJoin:
         Raises:
             RetractionRefused: its weight is not 1.
         """
-        return self._process("right", _RIGHT, event, moves_time)
+        return self._process("right", event, moves_time)
 
     def advance(self, watermark: int) -> list[JoinResult]:
         """Move the watermark of both sides; return the rows that this makes certain.
 
         A watermark lower than the one of a side leaves that side as it is.
         """
-        return self._out([], self._inputs.advance(watermark))
+        return self._out([], self.inputs.advance(watermark))
 
-    def take_late(self) -> list[StreamEvent]:
-        """Return the events that came too late, of both sides, since the last call."""
-        return self._inputs.take_late()
+    def flush(self) -> list[JoinResult]:
+        """Return nothing, as ``IntervalJoin`` does."""
+        return []
+
+    def take_late(self) -> list[LateEvent]:
+        """Return the events that came too late since the last call, each with its side."""
+        return self.inputs.take_late()
 
     def get_stats(self) -> JoinStats:
         """Return what was counted since the start, and how much is kept now."""
-        left = sum(waiting.side == _LEFT for waiting in self._waiting)
-        right = len(self._waiting) - left + len(self._latest)
+        left, right = self._kept.count()
         return JoinStats(
-            left=self._inputs.stats("left", kept=left),
-            right=self._inputs.stats("right", kept=right),
+            left=self.inputs.stats("left", kept=left),
+            right=self.inputs.stats("right", kept=right),
             results=self._rows,
-            watermark=self._inputs.watermark,
+            watermark=self.inputs.watermark,
         )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
         return {
-            "inputs": self._inputs.snapshot(),
-            "waiting": [
-                (waiting.side, waiting.arrival, tuple(waiting.event))
-                for waiting in sorted(self._waiting)
-            ],
-            "latest": [tuple(event) for event in self._latest.values()],
+            "inputs": self.inputs.snapshot(),
+            **self._kept.dump(),
             "arrivals": self._arrivals,
             "results": self._rows,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``snapshot`` of a join with the same settings returned."""
-        self._inputs.restore(state["inputs"])
+        """Go on from what ``snapshot`` of a join with the same settings returned.
+
+        Raises:
+            EnvironmentProblem: it is that of a join in partitions, and holds no events.
+        """
+        check_in_one_piece(f"join {self.name!r}", state)
+        self.inputs.restore(state["inputs"])
+        self._kept.load(state)
         self._arrivals = state["arrivals"]
         self._rows = state["results"]
-        self._waiting = [
-            _waiting(side, arrival, StreamEvent(*fields))
-            for side, arrival, fields in state["waiting"]
-        ]
-        self._latest, self._looks = {}, []
-        for fields in state["latest"]:
-            self._keep_latest(StreamEvent(*fields))
 
-    def _process(
-        self, side: Side, rank: int, event: StreamEvent, moves_time: bool
-    ) -> list[JoinResult]:
-        if not self._inputs.admit(side, event):
+    def make_kept(self) -> LatestEvents:
+        """Return what the join keeps of its events, empty."""
+        return LatestEvents(self.name, self._tolerance, self.pads)
+
+    def _process(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
+        if not self.inputs.admit(side, event):
             return []
         rows = []
         if is_null(event.key):
-            self._inputs.count_null_key(side)
-            if self._pads and side == "left":
-                rows.append(JoinResult(self.name, event.key, event, None))
+            self.inputs.count_null_key(side)
+            if side in self.pads:
+                rows.append(row_alone(self.name, side, event))
         else:
             self._arrivals += 1
-            heappush(self._waiting, _waiting(rank, self._arrivals, event))
-        watermark = self._inputs.observe(side, event.timestamp, moves_time=moves_time)
+            self._kept.take((side, event, self._arrivals))
+        watermark = self.inputs.observe(side, event.timestamp, moves_time=moves_time)
         return self._out(rows, watermark)
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
-        """Go through the events that the watermark has passed, and return the rows with them."""
-        waiting = self._waiting
-        while waiting and waiting[0].timestamp < watermark:
-            passed = heappop(waiting)
-            if passed.side == _RIGHT:
-                self._keep_latest(passed.event)
-            else:
-                partner = self._partner(passed.event)
-                if partner is not None or self._pads:
-                    rows.append(JoinResult(self.name, passed.event.key, passed.event, partner))
-        self._drop(watermark)
+        """Return the rows and those that are certain now that the watermark is there."""
+        rows += self._kept.join(watermark)
         self._rows += len(rows)
         return rows
-
-    def _partner(self, left: StreamEvent) -> StreamEvent | None:
-        right = self._latest.get(left.key) or self._latest.get(normal_key(left.key))
-        if right is None or self._is_too_old(right, left.timestamp):
-            return None
-        return right
-
-    def _is_too_old(self, right: StreamEvent, at: int) -> bool:
-        return self._tolerance is not None and at - right.timestamp > self._tolerance
-
-    def _keep_latest(self, right: StreamEvent) -> None:
-        """Let a right event take the place of the one before it."""
-        key = right.key
-        if key not in self._latest:
-            key = normal_key(key)
-        if key not in self._latest:
-            self._look_again(key, right)
-        self._latest[key] = right
-
-    def _look_again(self, key: Key, right: StreamEvent) -> None:
-        """Note when the event is going to be too old."""
-        if self._tolerance is not None:
-            self._looks_made += 1
-            heappush(self._looks, (right.timestamp + self._tolerance, self._looks_made, key))
-
-    def _drop(self, watermark: int) -> None:
-        """Drop the latest events that are too old for every left event that can still come."""
-        looks = self._looks
-        while looks and looks[0][0] < watermark:
-            _, _, key = heappop(looks)
-            right = self._latest[key]
-            if self._is_too_old(right, watermark):
-                del self._latest[key]
-            else:
-                self._look_again(key, right)
-
-
-def _waiting(side: int, arrival: int, event: StreamEvent) -> _Waiting:
-    return _Waiting(event.timestamp, side, event.sequence, arrival, event)

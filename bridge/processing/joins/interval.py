@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from bridge.processing.events import StreamEvent
-from bridge.processing.joins.buffer import Buffer
 from bridge.processing.joins.how import check_how
-from bridge.processing.joins.inputs import Inputs, Side
+from bridge.processing.joins.inputs import Inputs, LateEvent, Side
+from bridge.processing.joins.near import NearEvents
 from bridge.processing.joins.null_keys import is_null
-from bridge.processing.joins.result import JoinResult
+from bridge.processing.joins.result import JoinResult, row_alone
 from bridge.processing.joins.stats import JoinStats
+from bridge.processing.state.one_piece import check_in_one_piece
 from bridge.processing.time import Duration, microseconds
 
 IntervalHow: TypeAlias = Literal["inner", "left", "right", "full"]
+
+_PADS: Final[dict[IntervalHow, frozenset[Side]]] = {
+    "inner": frozenset(),
+    "left": frozenset(("left",)),
+    "right": frozenset(("right",)),
+    "full": frozenset(("left", "right")),
+}
 
 
 class IntervalJoin:
@@ -75,10 +82,9 @@ class IntervalJoin:
         self.name = name
         self._before = microseconds(before, "before", minimum=0)
         self._after = microseconds(after, "after", minimum=0)
-        self._pads = {"left": how in ("left", "full"), "right": how in ("right", "full")}
-        self._inputs = Inputs(name, out_of_orderness)
-        self._left = Buffer(self._after, watch_lonely=self._pads["left"])
-        self._right = Buffer(self._before, watch_lonely=self._pads["right"])
+        self.pads: frozenset[Side] = _PADS[how]
+        self.inputs = Inputs(name, out_of_orderness)
+        self._kept = self.make_kept()
         self._arrivals = 0
         self._rows = 0
 
@@ -93,16 +99,14 @@ class IntervalJoin:
         Raises:
             RetractionRefused: its weight is not 1.
         """
-        if not self._inputs.admit("left", event):
+        if not self.inputs.admit("left", event):
             return []
         if is_null(event.key):
             return self._without_key("left", event, moves_time)
-        at = event.timestamp
-        partners = self._right.meet(event.key, at - self._before, at + self._after)
         self._arrivals += 1
-        self._left.add(event, self._arrivals, lonely=not partners)
-        rows = [JoinResult(self.name, event.key, event, partner) for partner in partners]
-        return self._out(rows, self._inputs.observe("left", at, moves_time=moves_time))
+        rows = self._kept.take_left(event, self._arrivals)
+        watermark = self.inputs.observe("left", event.timestamp, moves_time=moves_time)
+        return self._out(rows, watermark)
 
     def process_right(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
         """Take an event of the right stream; return the rows that it makes certain.
@@ -115,71 +119,76 @@ class IntervalJoin:
         Raises:
             RetractionRefused: its weight is not 1.
         """
-        if not self._inputs.admit("right", event):
+        if not self.inputs.admit("right", event):
             return []
         if is_null(event.key):
             return self._without_key("right", event, moves_time)
-        at = event.timestamp
-        partners = self._left.meet(event.key, at - self._after, at + self._before)
         self._arrivals += 1
-        self._right.add(event, self._arrivals, lonely=not partners)
-        rows = [JoinResult(self.name, partner.key, partner, event) for partner in partners]
-        return self._out(rows, self._inputs.observe("right", at, moves_time=moves_time))
+        rows = self._kept.take_right(event, self._arrivals)
+        watermark = self.inputs.observe("right", event.timestamp, moves_time=moves_time)
+        return self._out(rows, watermark)
 
     def advance(self, watermark: int) -> list[JoinResult]:
         """Move the watermark of both sides; return the rows that this makes certain.
 
         A watermark lower than the one of a side leaves that side as it is.
         """
-        return self._out([], self._inputs.advance(watermark))
+        return self._out([], self.inputs.advance(watermark))
 
-    def take_late(self) -> list[StreamEvent]:
-        """Return the events that came too late, of both sides, since the last call."""
-        return self._inputs.take_late()
+    def flush(self) -> list[JoinResult]:
+        """Return nothing: rows come with the call that makes them certain.
+
+        A join in partitions gathers its events instead, and gives their rows here.
+        """
+        return []
+
+    def take_late(self) -> list[LateEvent]:
+        """Return the events that came too late since the last call, each with its side."""
+        return self.inputs.take_late()
 
     def get_stats(self) -> JoinStats:
         """Return what was counted since the start, and how much is kept now."""
+        left, right = self._kept.count()
         return JoinStats(
-            left=self._inputs.stats("left", kept=len(self._left)),
-            right=self._inputs.stats("right", kept=len(self._right)),
+            left=self.inputs.stats("left", kept=left),
+            right=self.inputs.stats("right", kept=right),
             results=self._rows,
-            watermark=self._inputs.watermark,
+            watermark=self.inputs.watermark,
         )
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data."""
         return {
-            "inputs": self._inputs.snapshot(),
-            "left": self._left.snapshot(),
-            "right": self._right.snapshot(),
+            "inputs": self.inputs.snapshot(),
+            **self._kept.dump(),
             "arrivals": self._arrivals,
             "results": self._rows,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``snapshot`` of a join with the same settings returned."""
-        self._inputs.restore(state["inputs"])
-        self._left.restore(state["left"])
-        self._right.restore(state["right"])
+        """Go on from what ``snapshot`` of a join with the same settings returned.
+
+        Raises:
+            EnvironmentProblem: it is that of a join in partitions, and holds no events.
+        """
+        check_in_one_piece(f"join {self.name!r}", state)
+        self.inputs.restore(state["inputs"])
+        self._kept.load(state)
         self._arrivals = state["arrivals"]
         self._rows = state["results"]
 
+    def make_kept(self) -> NearEvents:
+        """Return what the join keeps of its events, empty."""
+        return NearEvents(self.name, self._before, self._after, self.pads)
+
     def _without_key(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
-        self._inputs.count_null_key(side)
-        rows = [self._alone(side, event)] if self._pads[side] else []
-        watermark = self._inputs.observe(side, event.timestamp, moves_time=moves_time)
+        self.inputs.count_null_key(side)
+        rows = [row_alone(self.name, side, event)] if side in self.pads else []
+        watermark = self.inputs.observe(side, event.timestamp, moves_time=moves_time)
         return self._out(rows, watermark)
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
         """Return the rows and those that are certain now that the watermark is there."""
-        if watermark > self._left.due or watermark > self._right.due:
-            alone = [self._alone("left", event) for event in self._left.drop(watermark)]
-            alone += [self._alone("right", event) for event in self._right.drop(watermark)]
-            rows += sorted(alone, key=attrgetter("timestamp"))  # at a tie the left stays first
+        rows += self._kept.drop(watermark)
         self._rows += len(rows)
         return rows
-
-    def _alone(self, side: Side, event: StreamEvent) -> JoinResult:
-        if side == "left":
-            return JoinResult(self.name, event.key, event, None)
-        return JoinResult(self.name, event.key, None, event)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from bridge.processing.events import Key, StreamEvent
 from bridge.processing.identity import result_id
+from bridge.processing.joins.inputs import Side
 
 
 class JoinResult(NamedTuple):
@@ -38,6 +39,13 @@ class JoinResult(NamedTuple):
 
     def __repr__(self) -> str:  # never the values of rows, nor the key, which is one
         return f"<JoinResult {self.join!r} left {_place(self.left)} right {_place(self.right)}>"
+
+
+def row_alone(join: str, side: Side, event: StreamEvent) -> JoinResult:
+    """Return the row of an event that has no partner."""
+    if side == "left":
+        return JoinResult(join, event.key, event, None)
+    return JoinResult(join, event.key, None, event)
 
 
 def _place(event: StreamEvent | None) -> tuple[int, int] | None:

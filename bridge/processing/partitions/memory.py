@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from bridge.processing.partitions.sizes import identities, size_of
@@ -41,11 +41,11 @@ class Content(Protocol):
         due: the watermark at which there is something to do without an event.
     """
 
-    due: int
-
+    @property
+    def due(self) -> int: ...
     def dump(self) -> Any: ...
     def load(self, plain: Any) -> None: ...
-    def count(self) -> tuple[int, int]: ...
+    def count(self) -> tuple[int, ...]: ...
 
 
 class Partition:
@@ -61,7 +61,7 @@ class Partition:
     Attributes:
         content: None while it is in the store alone.
         due: of the content.
-        counted: how many windows, and of how many keys, when it was described last.
+        counted: what is in it, as ``count`` of the content says, when it was described last.
         stored: where the latest stored content is, ``a`` or ``b``; None for nowhere.
         kept: the same in the last checkpoint.
         changed: whether the content differs from what is stored there.
@@ -87,7 +87,7 @@ class Partition:
         self._growth = growth
         self.content: Content | None = None
         self.due = END
-        self.counted = (0, 0)
+        self.counted = growth.nothing
         self.stored: str | None = None
         self.kept: str | None = None
         self.changed = False
@@ -130,7 +130,7 @@ class Partition:
         self.content, self.changed, self.events = None, False, 0
         self.stored, self.due, self.size, *counted = plain
         self.kept = self.stored
-        self.counted = (counted[0], counted[1])
+        self.counted = tuple(counted)
 
 
 class Growth:
@@ -143,6 +143,7 @@ class Growth:
     def __init__(self, make: Callable[[], Content]) -> None:
         self.make = make
         self._empty = make()
+        self.nothing = self._empty.count()
         self.shared = identities(self._empty)
         self.per_event = _FIRST_GROWTH
 
@@ -288,3 +289,17 @@ class _States(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._partitions)
+
+
+def in_turn(partitions: Sequence[Partition], asked: Iterable[int], reached: int) -> list[int]:
+    """Return the numbers of the partitions that have something to do, in order.
+
+    Those in memory come first, before others take their room; that changes no result.
+
+    Args:
+        partitions: of one operator.
+        asked: the numbers of those that are given something.
+        reached: the watermark that the others have to reach.
+    """
+    numbers = {*asked, *(n for n, each in enumerate(partitions) if each.due <= reached)}
+    return sorted(numbers, key=lambda number: (partitions[number].content is None, number))

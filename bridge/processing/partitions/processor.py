@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from bridge.processing.aggregates.errors import Unaggregatable
 from bridge.processing.events import StreamEvent
 from bridge.processing.partitions.keys import PARTITIONS, partition_of
-from bridge.processing.partitions.memory import PartitionMemory
+from bridge.processing.partitions.memory import PartitionMemory, in_turn
 from bridge.processing.partitions.splitting import split
 from bridge.processing.processor import Answer, StreamProcessor
 from bridge.processing.stats import ProcessorStats
@@ -99,7 +99,7 @@ class PartitionedProcessor(StreamProcessor):
         answers: list[tuple[_Place, Answer]] = []
         late: list[int] = []
         reached = marks[-1]
-        for number in self._in_turn(by_partition, reached):
+        for number in in_turn(self._partitions, by_partition, reached):
             partition = self._partitions[number]
             windows = self._memory.use(partition)
             indexes = by_partition.get(number, ())
@@ -124,15 +124,6 @@ class PartitionedProcessor(StreamProcessor):
         self._result_count += len(answers) - refused
         answers.sort(key=_place)
         return [(place[0], answer) for place, answer in answers]
-
-    def _in_turn(self, asked: Iterable[int], reached: int) -> list[int]:
-        """Return the partitions that have something to do, in order.
-
-        Those in memory come first, before others take their room; that changes no result.
-        """
-        partitions = self._partitions
-        numbers = {*asked, *(n for n, each in enumerate(partitions) if each.due <= reached)}
-        return sorted(numbers, key=lambda number: (partitions[number].content is None, number))
 
     def _clear(self) -> list[WindowResult]:
         results: list[WindowResult] = []

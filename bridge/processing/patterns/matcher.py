@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from bridge.core.errors import BridgeError, ConfigError
-from bridge.processing.events import Key, StreamEvent, normal_key
+from bridge.processing.events import StreamEvent
 from bridge.processing.patterns.automaton import Automaton
 from bridge.processing.patterns.definition import Pattern
 from bridge.processing.patterns.result import PatternMatch, TimedOut
-from bridge.processing.patterns.runs import Engine, Found, Runs
-from bridge.processing.patterns.state import dump_runs, load_runs
+from bridge.processing.patterns.runs import Engine
+from bridge.processing.patterns.search import Search, Told
 from bridge.processing.patterns.stats import PatternStats
+from bridge.processing.state.one_piece import check_in_one_piece
 from bridge.processing.time import Duration
 from bridge.processing.watermark import BEGINNING, BoundedOutOfOrderness
 
@@ -68,14 +69,8 @@ class PatternMatcher:
                 "order.",
                 remedy="Leave it away, or use time='event'.",
             )
-        # Events that wait: by timestamp and sequence, and by their number where these are equal.
-        self._waiting: list[tuple[int, int, int, StreamEvent]] = []
+        self._search = self._make_search()
         self._arrivals = 0
-        self._looked_at = 0
-        self._keys: dict[Key, Runs] = {}
-        # Ends of windows, with the ordinal and the key of the event that each began with. Some
-        # of them are over already: nothing is open any more when their turn comes.
-        self._ends: list[tuple[int, int, Key]] = []
         self._late: list[StreamEvent] = []
         self._timed_out: list[TimedOut] = []
         self._counts = dict.fromkeys(_COUNTERS, 0)
@@ -96,20 +91,14 @@ class PatternMatcher:
             PatternFailed: a condition raised, or a skip strategy has nowhere to go. The matcher
                 has to be restored from a snapshot then.
         """
-        self._counts["events"] += 1
-        if event.weight < 0:
-            self._counts["retractions"] += 1
+        if not self._admit(event):
             return []
         if not self._in_event_time:
-            matches: list[PatternMatch] = []
-            self._look_at(event._replace(timestamp=self._now()), matches)
-            return matches
-        if event.timestamp < self._watermark.current:
-            self._counts["late"] += 1
-            self._late.append(event)
-            return []
+            told: Told = []
+            self._search.look_at(event._replace(timestamp=self._now()), told)
+            return self._sort_out(told)
         self._arrivals += 1
-        heappush(self._waiting, (event.timestamp, event.sequence, self._arrivals, event))
+        self._search.take((event, self._arrivals))
         if not moves_time:
             return []
         return self.advance(self._watermark.observe(event.timestamp))
@@ -127,13 +116,17 @@ class PatternMatcher:
         Raises:
             PatternFailed: as for ``process_event``.
         """
-        now = self._watermark.advance(watermark)
-        matches: list[PatternMatch] = []
-        while self._waiting and self._waiting[0][0] < now:
-            event = heappop(self._waiting)[-1]
-            matches += self._end_windows(event.timestamp)
-            self._look_at(event, matches)
-        return matches + self._end_windows(now)
+        told: Told = []
+        self._search.advance(self._watermark.advance(watermark), told)
+        return self._sort_out(told)
+
+    def flush(self) -> Iterator[list[PatternMatch]]:
+        """Yield nothing: matches come with the call that makes them certain.
+
+        A matcher in partitions gathers its events instead, and yields here the matches of each
+        call in turn. What timed out with them can be taken before the next are asked for.
+        """
+        yield from ()
 
     def take_late(self) -> list[StreamEvent]:
         """Return the late events since the last call, in the order of arrival."""
@@ -147,23 +140,41 @@ class PatternMatcher:
 
     def get_stats(self) -> PatternStats:
         """Return figures; counting the partial matches looks at every key that has some."""
-        return PatternStats(
-            **self._counts,
-            waiting=len(self._waiting),
-            keys=len(self._keys),
-            partial_matches=sum(len(runs.open) for runs in self._keys.values()),
-            watermark=self._watermark.current,
-        )
+        return self._stats(*self._search.count())
 
     def snapshot(self) -> dict[str, Any]:
         """Return the state as plain data; side outputs that were not taken belong to it."""
+        return {**self._progress(), **self._search.dump()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot of a matcher with the same definition.
+
+        Raises:
+            ConfigError: the snapshot is of a pattern with other steps.
+            EnvironmentProblem: it is that of a matcher in partitions, and holds no events.
+        """
+        check_in_one_piece(f"pattern {self._name!r}", state)
+        self._take_over(state)
+        self._search.load(state)
+
+    def _make_search(self) -> Search:
+        return Search(self._name, self._automaton, self._engine, self._window)
+
+    def _stats(self, waiting: int, keys: int, partial_matches: int) -> PatternStats:
+        return PatternStats(
+            **self._counts,
+            waiting=waiting,
+            keys=keys,
+            partial_matches=partial_matches,
+            watermark=self._watermark.current,
+        )
+
+    def _progress(self) -> dict[str, Any]:
+        """Return the state without that of the search."""
         return {
             "steps": [step.name for step in self._automaton.steps],
             "watermark": self._watermark.current,
             "arrivals": self._arrivals,
-            "looked_at": self._looked_at,
-            "waiting": [(arrival, tuple(event)) for _, _, arrival, event in self._waiting],
-            "runs": dump_runs(self._keys),
             "late": [tuple(event) for event in self._late],
             "timed_out": [
                 (
@@ -177,12 +188,7 @@ class PatternMatcher:
             "counts": dict(self._counts),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a snapshot of a matcher with the same definition.
-
-        Raises:
-            ConfigError: the snapshot is of a pattern with other steps.
-        """
+    def _take_over(self, state: dict[str, Any]) -> None:
         if state["steps"] != [step.name for step in self._automaton.steps]:
             raise ConfigError(
                 f"The stored state of {self._name} is of a pattern with other steps.",
@@ -190,20 +196,6 @@ class PatternMatcher:
             )
         self._watermark.current = state["watermark"]
         self._arrivals = state["arrivals"]
-        self._looked_at = state["looked_at"]
-        waiting = ((arrival, StreamEvent(*event)) for arrival, event in state["waiting"])
-        self._waiting = [(event.timestamp, event.sequence, n, event) for n, event in waiting]
-        heapify(self._waiting)
-        self._keys = load_runs(state["runs"], self._automaton)
-        self._ends = []
-        if self._window is not None:
-            began = {
-                (run.node.began + self._window, run.node.first): key
-                for key, runs in self._keys.items()
-                for run in runs.open
-            }
-            self._ends = [(*place, key) for place, key in began.items()]
-            heapify(self._ends)
         self._late = [StreamEvent(*event) for event in state["late"]]
         self._timed_out = [
             TimedOut(
@@ -217,6 +209,18 @@ class PatternMatcher:
         ]
         self._counts = dict(state["counts"])
 
+    def _admit(self, event: StreamEvent) -> bool:
+        """Count an event and say whether to look at it; a late one is kept as such."""
+        self._counts["events"] += 1
+        if event.weight < 0:
+            self._counts["retractions"] += 1
+            return False
+        if self._in_event_time and event.timestamp < self._watermark.current:
+            self._counts["late"] += 1
+            self._late.append(event)
+            return False
+        return True
+
     def _now(self) -> int:
         now = self._watermark.current
         if now == BEGINNING:
@@ -226,43 +230,16 @@ class PatternMatcher:
             )
         return now
 
-    def _look_at(self, event: StreamEvent, matches: list[PatternMatch]) -> None:
-        """Move the runs of a key on by its next event, and add what they match."""
-        key = event.key
-        runs = self._keys.get(key)
-        if runs is None:
-            key = normal_key(key)
-            runs = self._keys.get(key)
-            if runs is None:
-                runs = self._keys[key] = Runs()
-        self._looked_at += 1
-        found = self._engine.feed(runs, event, self._looked_at)
-        if self._window is not None and runs.open and runs.open[-1].node.first == self._looked_at:
-            heappush(self._ends, (event.timestamp + self._window, self._looked_at, key))
-        self._tell(key, found, matches)
-        if not runs:
-            del self._keys[key]
-
-    def _end_windows(self, now: int) -> list[PatternMatch]:
-        """End the windows that no event can fall into any more."""
+    def _sort_out(self, told: Told) -> list[PatternMatch]:
+        """Return the matches, and keep what timed out until it is taken; both are counted."""
+        if not told:
+            return []
         matches: list[PatternMatch] = []
-        while self._ends and self._ends[0][0] <= now:
-            end, first, key = heappop(self._ends)
-            runs = self._keys.get(key)
-            if runs is None:
-                continue
-            found, lost = self._engine.expire(runs, first, end)
-            self._tell(key, found, matches)
-            for node in lost:
-                events = self._engine.accepted(node)
-                self._timed_out.append(TimedOut(self._name, key, events, node.began, end))
-            self._counts["timed_out"] += len(lost)
-            if not runs:
-                del self._keys[key]
+        for _, answer in told:
+            if isinstance(answer, PatternMatch):
+                matches.append(answer)
+            else:
+                self._timed_out.append(answer)
+        self._counts["matches"] += len(matches)
+        self._counts["timed_out"] += len(told) - len(matches)
         return matches
-
-    def _tell(self, key: Key, found: list[Found], matches: list[PatternMatch]) -> None:
-        for node, end in found:
-            events = self._engine.accepted(node)
-            matches.append(PatternMatch(self._name, key, events, node.began, end))
-        self._counts["matches"] += len(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.processing.events import Key, StreamEvent
+from bridge.processing.events import Key, StreamEvent, normal_key
 from bridge.processing.patterns.automaton import After, Automaton, Loop, StateName, Waiting
 from bridge.processing.patterns.runs import Found, Node, Run, Runs
 
@@ -50,7 +50,7 @@ def load_runs(state: Mapping[str, Any], automaton: Automaton) -> dict[Key, Runs]
         node.matched = matched
         nodes.append(node)
     return {
-        key: Runs(
+        normal_key(key): Runs(
             [Run(automaton.state(_load_name(name)), nodes[index]) for name, index in opened],
             [Found(nodes[index], end) for index, end in held],
         )

@@ -90,6 +90,11 @@ class MemoryStateStore:
         with self._guard:
             return tuple(sorted(self._states))
 
+    def sizes(self) -> Mapping[str, int]:
+        """See ``StateStore``."""
+        with self._guard:
+            return {name: len(data) for name, data in self._states.items()}
+
     def forget(self, name: str) -> None:
         """See ``StateStore``."""
         with self._guard:

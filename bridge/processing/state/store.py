@@ -100,6 +100,10 @@ class StateStore(Protocol):
         """Return the names of all states, sorted: also of processors that are gone."""
         ...
 
+    def sizes(self) -> Mapping[str, int]:
+        """Return how many bytes each state takes as it is stored, by its name."""
+        ...
+
     def forget(self, name: str) -> None:
         """Remove a state, durably; does nothing if there is none."""
         ...

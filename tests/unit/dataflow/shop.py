@@ -14,10 +14,11 @@ from bridge.config.validation import validate
 from bridge.core.events import CdcEvent, Operation, Texts
 from bridge.core.relation import Relation
 from bridge.dataflow import Dataflow, make_dataflows
-from bridge.processing.state.codec import decode, encode
+from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.results import Result
 from tests.fixtures.events import make_relation
 from tests.unit.dataflow.orders import Stream
+from tests.unit.processing.partitions.stored import StoredPartitions
 
 ORDERS = make_relation(
     {"id": "int8", "customer": "text", "amount": "numeric", "note": "text"},
@@ -33,6 +34,8 @@ CUSTOMERS = make_relation(
     {"id": "int8", "name": "text", "city": "text", "about": "text"}, key=["id"], table="customers"
 )
 OTHERS = make_relation({"id": "int8"}, key=["id"], table="others")
+LIMITS = (None, 0, 20_000)
+"""Of memory, in bytes: none, nothing fits, some fits."""
 
 
 class Shop(Stream):
@@ -98,18 +101,36 @@ def run(flow: Dataflow, events: Iterable[CdcEvent]) -> list[Result]:
 
 
 def run_in_pieces(
-    text: str, events: Sequence[CdcEvent], seed: int
+    text: str, events: Sequence[CdcEvent], seed: int, limit: int | None = None
 ) -> tuple[Dataflow, list[Result]]:
-    """Return what the dataflow gives if the process ends again and again, with its last state."""
+    """Return what the dataflow gives if the process ends again and again, with its last state.
+
+    Args:
+        text: the definition, in YAML.
+        events: all of them.
+        seed: of the moments at which it ends.
+        limit: how many bytes of the state may be in memory; None for all.
+    """
     chance = random.Random(seed)
-    flow, results, at = make(text), [], 0
+    store = StoredPartitions()
+    memory, flow = _start(text, store, limit)
+    results: list[Result] = []
+    at = 0
     while at < len(events):
         size = chance.randint(1, 4)
         results += flow.process(events[at : at + size])
         at += size
         if chance.random() < 0.5:
             flow.take_rejected()
-            state = decode(encode(flow.snapshot(), flow.state_name), flow.state_name)
-            flow = make(text)
-            flow.restore(state)
+            store.checkpoint(memory, flow.snapshot())
+            memory, flow = _start(text, store, limit)
+            flow.restore(store.head())
     return flow, results
+
+
+def _start(
+    text: str, store: StoredPartitions, limit: int | None
+) -> tuple[PartitionMemory, Dataflow]:
+    memory = PartitionMemory(limit or 0, store)
+    [flow] = make_dataflows([definition(text)], None if limit is None else memory)
+    return memory, flow

@@ -12,7 +12,7 @@ from bridge.core.events import ABSENT, CdcEvent, Operation, PartialRow, Texts, T
 from bridge.core.relation import Relation, ReplicaIdentity
 from tests.fixtures.events import make_relation
 from tests.unit.dataflow.orders import documents
-from tests.unit.dataflow.shop import CUSTOMERS, OTHERS, Shop, make, run, run_in_pieces
+from tests.unit.dataflow.shop import CUSTOMERS, LIMITS, OTHERS, Shop, make, run, run_in_pieces
 
 WITH_CUSTOMER = """
 name: order_with_customer
@@ -263,9 +263,10 @@ def test_orders_get_what_a_naive_table_says(relation: Relation, seed: int) -> No
     whole = make(WITH_CUSTOMER)
     results = whole.process(events)
     assert cities(results) == expected
-    restored, in_pieces = run_in_pieces(WITH_CUSTOMER, events, seed)
-    assert in_pieces == results
-    assert restored.stats() == whole.stats()
+    for limit in LIMITS:
+        restored, in_pieces = run_in_pieces(WITH_CUSTOMER, events, seed, limit)
+        assert in_pieces == results
+        assert restored.stats() == whole.stats()
 
 
 @pytest.mark.parametrize(

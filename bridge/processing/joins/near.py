@@ -1,0 +1,90 @@
+"""What an interval join keeps: the events of both sides that may still find a partner."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any, Final
+
+from bridge.processing.events import StreamEvent
+from bridge.processing.joins.buffer import Buffer
+from bridge.processing.joins.inputs import Side
+from bridge.processing.joins.result import JoinResult
+from bridge.processing.watermark import END
+
+_timestamp: Final = attrgetter("timestamp")
+
+
+class NearEvents:
+    """The events of some keys, or of all.
+
+    Args:
+        join: its name.
+        before: how long before the left event the right one may be, in microseconds.
+        after: how long after the left event the right one may be.
+        pads: the sides of which events without a partner give a row, too.
+    """
+
+    def __init__(self, join: str, before: int, after: int, pads: frozenset[Side]) -> None:
+        self._join = join
+        self._before = before
+        self._after = after
+        self._left = Buffer(after, watch_lonely="left" in pads)
+        self._right = Buffer(before, watch_lonely="right" in pads)
+
+    @property
+    def due(self) -> int:
+        """The watermark at which there is something to drop."""
+        return min(self._left.due, self._right.due, END - 1) + 1
+
+    def take(self, item: tuple[Side, StreamEvent, int]) -> list[JoinResult]:
+        """Take an event of a side, with the number of its arrival; return its pairs."""
+        side, event, arrival = item
+        if side == "left":
+            return self.take_left(event, arrival)
+        return self.take_right(event, arrival)
+
+    def take_left(self, event: StreamEvent, arrival: int) -> list[JoinResult]:
+        """Take an event of the left side, and return its pairs."""
+        at = event.timestamp
+        partners = self._right.meet(event.key, at - self._before, at + self._after)
+        self._left.add(event, arrival, lonely=not partners)
+        return [JoinResult(self._join, event.key, event, partner) for partner in partners]
+
+    def take_right(self, event: StreamEvent, arrival: int) -> list[JoinResult]:
+        """Take an event of the right side, and return its pairs."""
+        at = event.timestamp
+        partners = self._left.meet(event.key, at - self._after, at + self._before)
+        self._right.add(event, arrival, lonely=not partners)
+        return [JoinResult(self._join, partner.key, partner, event) for partner in partners]
+
+    def drop(self, watermark: int) -> list[JoinResult]:
+        """Drop what no event can reach any more, and return the rows of what stayed alone.
+
+        They are in the order of timestamp, left before right, sequence and arrival.
+        """
+        if watermark <= self._left.due and watermark <= self._right.due:
+            return []
+        lefts, rights = self._left.drop(watermark), self._right.drop(watermark)
+        alone = [JoinResult(self._join, event.key, event, None) for event in lefts]
+        alone += [JoinResult(self._join, event.key, None, event) for event in rights]
+        return sorted(alone, key=_timestamp)  # at a tie the left stays first
+
+    def advance(self, watermark: int, told: list[tuple[tuple[int, ...], Any]]) -> None:
+        """Let time pass, and add the rows of what stayed alone, each with its place in order."""
+        for row in self.drop(watermark):
+            event = row.left or row.right
+            assert event is not None
+            told.append(((event.timestamp, row.left is None, event.sequence), row))
+
+    def count(self) -> tuple[int, int]:
+        """Return how many events are kept of the left and of the right side."""
+        return len(self._left), len(self._right)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the events as plain data."""
+        return {"left": self._left.snapshot(), "right": self._right.snapshot()}
+
+    def load(self, plain: Any) -> None:
+        """Keep what ``dump`` returned, and nothing else."""
+        self._left.restore(plain["left"])
+        self._right.restore(plain["right"])
