@@ -36,7 +36,7 @@ def sink_states(config: Config) -> list[dict[str, Any]]:
     ``position`` is up to where the target holds the events. ``waiting_events`` and
     ``waiting_bytes`` are what an optional sink's spill holds for it; None for a required sink,
     whose events wait in the slot. For a sink that gets results, ``waiting_events`` are those that
-    the store of the processors holds for it, if that is a file.
+    the store of the processors holds for it; None while that store is away.
     """
     from bridge.core.errors import EnvironmentProblem
     from bridge.fanout import spill_directory
@@ -72,7 +72,8 @@ def sink_states(config: Config) -> list[dict[str, Any]]:
             waiting = waiting_in(directory, position)
         events = None if waiting is None else waiting.events
         if processing is not None and sink.name in config.result_sinks:
-            events = processing["waiting"].get(sink.name, 0)
+            known = processing["problem"] is None
+            events = processing["waiting"].get(sink.name, 0) if known else None
         found.append(
             {
                 "name": sink.name,

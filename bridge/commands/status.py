@@ -72,10 +72,11 @@ def _state(config: Config) -> dict[str, Any]:
     checkpoint = None
     with suppress(EnvironmentProblem), StateStore(config.state.dir, exclusive=False) as store:
         checkpoint = store.load_checkpoint(config.source.slot)
+    processing = processing_state(config) if config.processors else None
     return {
         "phase": None if checkpoint is None else checkpoint.phase.value,
         "checkpoint": None if checkpoint is None else format_lsn(checkpoint.confirmed),
         "sinks": sink_states(config),
-        "processors": processor_states(config),
-        "processing": processing_state(config) if config.processors else None,
+        "processors": processor_states(config, processing),
+        "processing": processing,
     }

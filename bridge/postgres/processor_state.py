@@ -41,6 +41,10 @@ _RESULT_TYPES: Final = ("int8", "int8", "text", "text", "text", "int8", "bytea",
 _WAITING_TYPES: Final = ("int8", "text", "int8")
 
 
+class NoState(EnvironmentProblem):
+    """Nothing was ever stored for a slot."""
+
+
 class PostgresStateStore:
     """Keeps the checkpoint and the outbox of one slot; see ``StateStore``.
 
@@ -50,8 +54,11 @@ class PostgresStateStore:
         schema: of the tables; it is made if there is none.
         compress: whether states are compressed.
         publication: that of the bridge, if it is in this database: it must not send the tables.
+        reading: only look at it: nothing is made, and a bridge that writes to it goes on. Only
+            what reads may be called then.
 
     Raises:
+        NoState: there is nothing to look at.
         EnvironmentProblem: the tables cannot be used, or the publication sends them.
         Transient: the server is away.
     """
@@ -64,6 +71,7 @@ class PostgresStateStore:
         schema: str = "pgbridge",
         compress: bool = True,
         publication: str | None = None,
+        reading: bool = False,
     ) -> None:
         self._database = database
         self._slot = slot
@@ -74,7 +82,7 @@ class PostgresStateStore:
         self._connection: Connection | None = None
         self._store: int | None = None
         try:
-            self._store, self.identity = self._open(publication)
+            self._store, self.identity = self._find() if reading else self._open(publication)
         except BaseException:
             self.close()
             raise
@@ -92,6 +100,21 @@ class PostgresStateStore:
                 writer=self._writer,
             ).fetchone()
         assert row is not None
+        store, identity = row
+        return store, identity
+
+    def _find(self) -> tuple[int, str]:
+        with self._transaction("opening") as connection:
+            found = self._run(connection, "layout_exists", schema=self._schema).fetchone()
+            row = None
+            if found is not None and found[1]:
+                self._unapplied(connection)
+                row = self._run(connection, "find", slot=self._slot).fetchone()
+        if row is None:
+            raise NoState(
+                f"There is no processing state of slot {self._slot!r} in {self._database.address}.",
+                remedy="Start the bridge once.",
+            )
         store, identity = row
         return store, identity
 
@@ -114,6 +137,12 @@ class PostgresStateStore:
                 remedy="Let an administrator run: CREATE SCHEMA "
                 f"{sql.Identifier(self._schema).as_string()} AUTHORIZATION <role>;",
             ) from error
+        for number, script in self._unapplied(connection):
+            connection.execute(_formatted(script, self._schema))
+            self._run(connection, "save_layout", version=number)
+
+    def _unapplied(self, connection: Connection) -> list[tuple[int, str]]:
+        """Return the migrations that the tables lack, with their numbers."""
         row = self._run(connection, "layout").fetchone()
         assert row is not None
         (version,) = row
@@ -124,9 +153,7 @@ class PostgresStateStore:
                 f"pgbridge (version {version} of its layout, known here: {len(scripts)}).",
                 remedy="Install that version again.",
             )
-        for number, script in enumerate(scripts[version:], start=version + 1):
-            connection.execute(_formatted(script, self._schema))
-            self._run(connection, "save_layout", version=number)
+        return list(enumerate(scripts[version:], start=version + 1))
 
     def _refuse_published(self, connection: Connection, publication: str) -> None:
         row = self._run(
@@ -238,6 +265,11 @@ class PostgresStateStore:
         """See ``StateStore``."""
         with self._transaction("reading") as connection:
             return self._names(connection)
+
+    def sizes(self) -> Mapping[str, int]:
+        """See ``StateStore``."""
+        with self._transaction("reading") as connection:
+            return dict(self._run(connection, "sizes").fetchall())
 
     def forget(self, name: str) -> None:
         """See ``StateStore``."""

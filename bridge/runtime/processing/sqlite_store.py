@@ -141,6 +141,11 @@ class SqliteStateStore:
         with self._file.reading() as connection:
             return self._names(connection)
 
+    def sizes(self) -> Mapping[str, int]:
+        """See ``StateStore``."""
+        with self._file.reading() as connection:
+            return dict(self._run(connection, "sizes").fetchall())
+
     def forget(self, name: str) -> None:
         """See ``StateStore``."""
         with self._file.transaction() as connection:

@@ -25,6 +25,7 @@ from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem, Tra
 from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.core.lsn import Lsn
 from bridge.processing.partitions import PartitionMemory
+from bridge.processing.state.figures import figures, figures_name
 from bridge.processing.state.results import Result
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
 from bridge.processing.streaming_config import StreamingConfig
@@ -59,6 +60,7 @@ class Dataflow(Protocol):
     def advance(self, now: int) -> list[Result]: ...
     def take_rejected(self) -> list[tuple[CdcEvent, str]]: ...
     def snapshot(self) -> Any: ...
+    def stats(self) -> Mapping[str, int]: ...
 
 
 class ProcessingWorker:
@@ -291,7 +293,14 @@ class ProcessingWorker:
         began = self._monotonic()
         states: Mapping[str, Any]
         with without_collection():
-            states = {dataflow.state_name: dataflow.snapshot() for dataflow in self._dataflows}
+            states = {
+                name: state
+                for dataflow in self._dataflows
+                for name, state in (
+                    (dataflow.state_name, dataflow.snapshot()),
+                    (figures_name(dataflow.state_name), figures(dataflow.name, dataflow.stats())),
+                )
+            }
         if self._memory is not None:
             states = self._memory.with_changed(states)
         sequence = self._sequence + len(self._results)

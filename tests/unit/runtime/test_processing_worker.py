@@ -137,7 +137,10 @@ def test_states_position_and_results_are_stored_together(make_bench: MakeBench) 
     bench.until_durable()
     last = bench.store.commits[-1]
     assert last.position == LAST
-    assert last.states == {"counting-0123456789ab": {"count": EVENTS}}
+    assert last.states == {
+        "counting-0123456789ab": {"count": EVENTS},
+        "counting-0123456789ab/figures": {"processor": "counting", "events": EVENTS},
+    }
     assert last.sequence == bench.committed[-1] == EVENTS
     assert bench.results() == IDS
 

@@ -1,0 +1,3 @@
+SELECT id, identity
+FROM {schema}.processing_store
+WHERE slot = %(slot)s

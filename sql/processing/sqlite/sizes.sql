@@ -1,0 +1,4 @@
+SELECT name, sum(length(data))
+FROM state
+WHERE store = :store
+GROUP BY name
