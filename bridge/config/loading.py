@@ -186,17 +186,18 @@ def _read_models(raw: object, projections: object, findings: Findings) -> list[R
     read_models = [
         validate(ReadModelConfig, item, (*path, i), findings) for i, item in enumerate(raw)
     ]
-    check_read_models(read_models, _names(projections), findings)
+    check_read_models(read_models, _stores(projections), findings)
     return [read_model for read_model in read_models if read_model is not None]
 
 
-def _names(raw: object) -> list[str] | None:
-    """Return the names in a section that is a list, whatever else is wrong there."""
-    if raw is None:
-        return []
-    if not isinstance(raw, list) or not all(isinstance(item, Mapping) for item in raw):
+def _stores(projections: object) -> dict[str, str] | None:
+    """Return the name of each projection and the type of its store; None if that cannot be told."""
+    if projections is None:
+        return {}
+    try:
+        return {str(it["name"]): str(it["store"]["type"]) for it in projections}  # type: ignore[attr-defined]
+    except (TypeError, KeyError):
         return None
-    return [str(item.get("name")) for item in raw]
 
 
 def _check_condition(text: str, path: SettingPath, findings: Findings) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -74,14 +74,14 @@ class ReadModelConfig:
 
 def check_read_models(
     read_models: Sequence[ReadModelConfig | None],
-    projections: Sequence[str] | None,
+    projections: Mapping[str, str] | None,
     findings: Findings,
 ) -> None:
     """Report names that stand twice, and events of projections that there are not.
 
     Args:
         read_models: in the order of the file; None stands for one that could not be read.
-        projections: their names; None if some of them could not be read.
+        projections: name to type of the store; None if some of them could not be read.
         findings: gets the problems.
     """
     taken: dict[str, int] = {}
@@ -94,7 +94,15 @@ def check_read_models(
                 f"two read models are called {read_model.name!r} (the other is "
                 f"read_models[{taken[read_model.name]}]); give each a name of its own.",
             )
-        if projections is not None and read_model.events not in projections:
+        if projections is None:
+            continue
+        if projections.get(read_model.events) == "memory":
+            findings.add(
+                ("read_models", i, "events"),
+                f"the events of {read_model.events} are in memory, and a view outlasts them; give "
+                "the projection a store that lasts.",
+            )
+        if read_model.events not in projections:
             findings.add(
                 ("read_models", i, "events"),
                 "there is no such projection; "

@@ -162,7 +162,7 @@ class PostgresViews:
     def rows(self, build: Build, keys: Collection[Key]) -> Mapping[Key, Values]:
         """See ``ViewStorage``."""
         arrays = self._arrays(self._key, keys)
-        with self._transaction("reading") as connection:
+        with self._transaction("reading", build=True) as connection:
             found = self._run(connection, "rows", build.number, self._key, **arrays).fetchall()
         rows = [tuple(map(_restored, row)) for row in found]
         at = [index for index, column in enumerate(self._columns) if column.key]
@@ -178,7 +178,7 @@ class PostgresViews:
         """See ``ViewStorage``."""
         saved = [row for row in changes.values() if row is not None]
         removed = [key for key, row in changes.items() if row is None]
-        with self._transaction("storing") as connection:
+        with self._transaction("storing", build=True) as connection:
             moved = self._run(
                 connection, "advance", build.number, before=build.position, position=position
             )
@@ -272,7 +272,13 @@ class PostgresViews:
         return {f"c{n}": [row[n] for row in texts] for n in range(len(columns))}
 
     @contextmanager
-    def _transaction(self, doing: str) -> Iterator[Connection]:
+    def _transaction(self, doing: str, *, build: bool = False) -> Iterator[Connection]:
+        """Run the block as one transaction.
+
+        Args:
+            doing: for messages.
+            build: whether it uses the table of a build, which another process may have dropped.
+        """
         if self._connection is None:
             self._connection = self._database.connect_pooled()
         connection = self._connection
@@ -280,9 +286,9 @@ class PostgresViews:
             with connection.transaction():
                 connection.execute(load(f"{_FOLDER}/begin.sql"))
                 yield connection
-        except psycopg.errors.UndefinedTable as error:  # dropped by a swap or another rebuild
-            raise superseded(self._name) from error
         except psycopg.Error as error:
+            if build and isinstance(error, psycopg.errors.UndefinedTable):
+                raise superseded(self._name) from error
             self.close()
             raise explain(error, doing=f"{doing} the read model {self._name!r}") from error
 
