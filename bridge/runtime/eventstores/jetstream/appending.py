@@ -7,10 +7,11 @@ it does so then only, so of two that arrive together both could be stored. There
 message (``Nats-Msg-Id``) is made of the aggregate and the sequence of the first event: every
 replica refuses the second message with an id when it comes to it in the log.
 
-Of several messages that are on their way at once, each is also stored only behind the one before it
-(``Nats-Expected-Last-Sequence``), so that a message that is lost takes all later ones with it.
-Whatever goes wrong, everything is decided again from what the stream holds by then; events that did
-get there are found by their ids.
+Of several messages that are on their way at once, each names the id of the one before it, and is
+stored only right behind that (``Nats-Expected-Last-Msg-Id``). So a message that is lost takes all
+later ones with it. Places in the stream would not do: a message of somebody else could take the
+place of the lost one. Whatever goes wrong, everything is decided again from what the stream holds
+by then; events that did get there are found by their ids.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bridge.eventsourcing.appending import already_stored, first_sequence, recor
 from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken
 from bridge.eventsourcing.records import NewEvent, Recorded, Write
 from bridge.runtime.eventstores.jetstream.aggregates import Aggregates, Key
-from bridge.runtime.eventstores.jetstream.errors import WRONG_LAST_SEQUENCE
+from bridge.runtime.eventstores.jetstream.errors import OVERTAKEN
 from bridge.runtime.eventstores.jetstream.link import Patience
 from bridge.runtime.eventstores.jetstream.messages import (
     MAX_EVENTS,
@@ -38,8 +39,8 @@ from bridge.runtime.eventstores.jetstream.messages import (
 )
 from bridge.runtime.eventstores.jetstream.names import key_of
 from bridge.runtime.eventstores.jetstream.publishing import (
-    EXPECTED_IN_STREAM,
     EXPECTED_IN_SUBJECT,
+    EXPECTED_LAST_ID,
     MESSAGE_ID,
     Outcome,
     Publication,
@@ -157,7 +158,6 @@ class Appender:
             fresh, stale = set(), {piece.key for piece in pieces[sent:]}
             if not stale:
                 continue
-            self.place = 0
             quarrels += 1
             if failure is None:
                 await patience.pause("appending; what was stored is found by its event ids")
@@ -251,19 +251,9 @@ class Appender:
         """
         sent = 0
         for window in _windows(pieces, at_once):
-            if len(window) > 1 and not self.place:
-                last = await self._stream.last(f"{self._stream.name}.>")
-                self.place = last.sequence if last else 0
-            fields = [
-                self._headers(piece, subjects[piece.key], attempt, behind)
-                for behind, piece in enumerate(window)
-            ]
+            publications = self._publications(window, subjects, attempt)
             if progress is not None and sent + len(window) == len(pieces):
-                fields[-1][PROGRESS] = progress
-            publications = [
-                Publication(subjects[piece.key], piece.data, own)
-                for piece, own in zip(window, fields, strict=True)
-            ]
+                publications[-1].headers[PROGRESS] = progress
             try:
                 outcomes = await self._publisher.publish(publications)
             except Transient:
@@ -275,15 +265,21 @@ class Appender:
                 sent += 1
         return sent, None
 
-    def _headers(self, piece: _Piece, subject: str, attempt: int, behind: int) -> dict[str, str]:
-        """Return the headers of a message that so many others of its window stand before."""
-        known = self._aggregates.get(piece.key)
-        fields = headers(piece.first, len(piece.events))
-        fields[MESSAGE_ID] = f"{subject}:{piece.first}" + f":{attempt}" * (attempt > 0)
-        fields[EXPECTED_IN_SUBJECT] = str(known.place if known else 0)
-        if behind:
-            fields[EXPECTED_IN_STREAM] = str(self.place + behind)
-        return fields
+    def _publications(
+        self, window: Sequence[_Piece], subjects: dict[Key, str], attempt: int
+    ) -> list[Publication]:
+        """Return the messages of a window, each of which names the one before it."""
+        publications: list[Publication] = []
+        for piece in window:
+            subject = subjects[piece.key]
+            known = self._aggregates.get(piece.key)
+            fields = headers(piece.first, len(piece.events))
+            fields[MESSAGE_ID] = f"{subject}:{piece.first}" + f":{attempt}" * (attempt > 0)
+            fields[EXPECTED_IN_SUBJECT] = str(known.place if known else 0)
+            if publications:
+                fields[EXPECTED_LAST_ID] = publications[-1].headers[MESSAGE_ID]
+            publications.append(Publication(subject, piece.data, fields))
+        return publications
 
     def _took(self, piece: _Piece, place: int, done: dict[str, Recorded]) -> None:
         self.place = max(self.place, place)
@@ -303,7 +299,7 @@ class Appender:
                 subject = self._subject_of(piece.write)
                 taken = there is not None and (there.subject, there.first) == (subject, piece.first)
                 return Rejected(_TAKEN if taken else _NOT_TAKEN, "duplicate")
-            case Rejected(code, description) if code not in WRONG_LAST_SEQUENCE:
+            case Rejected(code, description) if code not in OVERTAKEN:
                 raise EnvironmentProblem(
                     f"JetStream does not store an event: {description} (error {code})."
                 )

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.core.errors import EnvironmentProblem, Transient
-from bridge.runtime.eventstores.jetstream.errors import WRONG_LAST_SEQUENCE
+from bridge.runtime.eventstores.jetstream.errors import OVERTAKEN
 from bridge.runtime.eventstores.jetstream.link import Patience
 from bridge.runtime.eventstores.jetstream.messages import Message
 from bridge.runtime.eventstores.jetstream.publishing import (
@@ -98,7 +98,7 @@ class Bucket:
             match outcome:
                 case Stored():
                     return
-                case Rejected(code, description) if code not in WRONG_LAST_SEQUENCE:
+                case Rejected(code, description) if code not in OVERTAKEN:
                     raise EnvironmentProblem(
                         f"JetStream does not store a value: {description} (error {code})."
                     )

@@ -6,8 +6,8 @@ from typing import Final
 
 from bridge.core.errors import EnvironmentProblem
 
-WRONG_LAST_SEQUENCE: Final = frozenset({10070, 10071, 10164})
-"""Somebody was faster: a message is not behind the one that it was made for."""
+OVERTAKEN: Final = frozenset({10070, 10071, 10158, 10164})
+"""Somebody was faster, or is about to be: a message is not behind the one that it names."""
 
 NO_MESSAGE: Final = 10037
 NO_STREAM: Final = 10059

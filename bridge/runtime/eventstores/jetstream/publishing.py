@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MESSAGE_ID: Final = "Nats-Msg-Id"
 EXPECTED_IN_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence"
-EXPECTED_IN_STREAM: Final = "Nats-Expected-Last-Sequence"
+EXPECTED_LAST_ID: Final = "Nats-Expected-Last-Msg-Id"
 
 _CONFIRM_TIMEOUT_S: Final = 3.0
 _ROOM_FOR_HEADERS: Final = 4_096
@@ -32,7 +32,7 @@ class Publication(NamedTuple):
 
     subject: str
     data: bytes
-    headers: Mapping[str, str]
+    headers: dict[str, str]
 
 
 class Stored(NamedTuple):
@@ -96,7 +96,7 @@ class Publisher:
                 self._waiting[number] = future
                 futures.append(future)
                 await self._link.client.publish(
-                    subject, data, reply=f"{self._inbox}.{number}", headers=dict(headers)
+                    subject, data, reply=f"{self._inbox}.{number}", headers=headers
                 )
             await asyncio.wait(futures, timeout=_CONFIRM_TIMEOUT_S)
         except (Error, OSError) as error:
