@@ -88,10 +88,12 @@ class SchemaHistory:
         self._source = {"system_identifier": system_identifier, "database": database}
         self._required = required
         self._tables: dict[str, list[TableForm]] = {}
+        self._by_oid: dict[int, list[TableForm]] = {}
         with file.reading() as connection:
             rows = connection.execute(sql.load("state/table_schemas.sql"), self._source).fetchall()
         for recorded in sorted(map(_recorded, rows), key=_position):
             self._tables.setdefault(recorded.schema.name, []).append(recorded)
+            self._by_oid.setdefault(recorded.schema.oid, []).append(recorded)
 
     def note(self, relation: Relation, position: Position, timestamp: int) -> None:
         """Store how a table looks, if that is new: see ``decoders.decoder.RelationWatch``.
@@ -113,6 +115,7 @@ class SchemaHistory:
             self._check(place + 1, before.schema, new)
         self._save(new)
         known.insert(place, new)
+        self._by_oid.setdefault(new.schema.oid, []).append(new)
 
     def watching(self, batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
         """Pass on batches of existing rows, of one table each, after taking note of the tables."""
@@ -142,11 +145,8 @@ class SchemaHistory:
         """Return the last form of a table before it got its name."""
         earlier = (
             each
-            for known in self._tables.values()
-            for each in known
-            if each.schema.oid == recorded.schema.oid
-            and each.schema.name != recorded.schema.name
-            and each.position <= recorded.position
+            for each in self._by_oid.get(recorded.schema.oid, ())
+            if each.schema.name != recorded.schema.name and each.position <= recorded.position
         )
         return max(earlier, key=_position, default=None)
 

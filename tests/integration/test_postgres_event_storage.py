@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -224,6 +225,27 @@ def test_an_account_that_may_not_create_is_told_what_to_ask_for(
         EnvironmentProblem, match=r'may not create a schema.*CREATE SCHEMA "pgbridge_events"'
     ):
         open_storage(dsn)
+
+
+def test_a_role_that_only_appends_and_reads_needs_the_documented_rights(
+    newest_database: FreshDatabase, role: str
+) -> None:
+    open_storage(newest_database.dsn).close()
+    page = (Path(__file__).parents[2] / "docs/event-sourcing.md").read_text(encoding="utf-8")
+    grants = re.findall(r"^GRANT .*;$", page, re.M)
+    for grant in grants:
+        newest_database.connect().execute(grant.replace("TO app", f"TO {role}").encode())
+
+    dsn = newest_database.server.dsn(dbname=newest_database.name, user=role)
+    with closing(open_storage(dsn)) as storage:
+        write = make_write("a", 2)
+        stored = storage.append([write], Progress("accounts", Position(5, 0), "here"))
+        assert storage.append([write, make_write("b")])[:2] == stored
+        storage.save_snapshot(SnapshotRecord("Account", "a", 2, 1, 7, "{}"))
+        with pytest.raises(EnvironmentProblem, match="denied for table event_segment"):
+            storage.archive(Segment("one", 1, 1, 1, 100, "ab"), [("Account", "a", 1)])
+        assert storage.counts() == {"events": 3, "aggregates": 2, "snapshots": 1}
+    assert len(grants) == 4
 
 
 def test_a_layout_from_the_future_is_refused(newest_database: FreshDatabase) -> None:
