@@ -106,6 +106,8 @@ CREATE FUNCTION {schema}.append_events(
 SET search_path = pg_catalog, pg_temp
 -- A plan is kept while the table grows: one that was made for an empty table must use indexes, too.
 SET enable_seqscan = off
+-- What avoids a scan is taken for expensive then, and would be compiled for longer than it runs.
+SET jit = off
 AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
