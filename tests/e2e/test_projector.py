@@ -41,7 +41,7 @@ from tests.fixtures.writers import (
 Connection: TypeAlias = psycopg.Connection[Any]
 
 _CATCH_UP_S = 60.0
-_LONGEST_LIFE = 2_000
+_LONGEST_LIFE = 500
 """Events after which the process is killed at the latest; short lives are more frequent."""
 
 
