@@ -24,7 +24,9 @@ from bridge.eventsourcing.archive.verification import events_in
 from bridge.eventsourcing.records import Recorded, Segment
 from bridge.eventsourcing.storage import EventStorage
 
-SEGMENT_EVENTS: Final = 50_000
+SEGMENT_EVENTS: Final = 20_000
+"""Removing so many from a SQLite file takes about a second, in which nobody else can append."""
+
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """Data of one segment: it is in memory as a whole while it is made."""
 
