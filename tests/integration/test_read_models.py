@@ -191,3 +191,18 @@ def test_columns_may_have_any_name_of_python(newest_database: FreshDatabase, ban
         live = views.live()
         assert live is not None
         assert views.rows(live, [("a",)]) == {("a",): ("a", 1)}
+
+
+def test_a_session_that_the_server_ends_is_replaced(
+    newest_database: FreshDatabase, bank: Bank
+) -> None:
+    with closing(open_views(newest_database.dsn)) as views:
+        build(views, bank)
+        live = views.live()
+        newest_database.connect().execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name = 'pgbridge'"
+        )
+        with pytest.raises(Transient):
+            views.live()
+        assert views.live() == live
