@@ -5,13 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from bridge.config.event_store import ArchiveConfig, StoreConfig
+from bridge.config.event_store import StoreConfig
 from bridge.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.config.model import SourceConfig
-    from bridge.eventsourcing.archive.archiver import Archiver
-    from bridge.eventsourcing.archive.files import SegmentFiles
     from bridge.eventsourcing.storage import EventStorage
 
 DEFAULT_SCHEMA = "pgbridge_events"
@@ -32,26 +30,13 @@ def open_storage(settings: StoreConfig, *, source: SourceConfig | None = None) -
         Transient: the storage is away.
     """
     from bridge.eventsourcing.archive.storage import ArchivedStorage
+    from bridge.runtime.eventstores.segments import SegmentDirectory
 
     live = _open_live(settings, source)
-    return live if settings.type == "memory" else ArchivedStorage(live, segment_files(settings))
-
-
-def segment_files(settings: StoreConfig) -> SegmentFiles | None:
-    """Return where the archived segments of a store are; None if the settings do not say."""
-    from bridge.runtime.eventstores.segments import SegmentDirectory
-
-    return None if settings.archive is None else SegmentDirectory(settings.archive.dir)
-
-
-def make_archiver(storage: EventStorage, settings: ArchiveConfig) -> Archiver:
-    """Return what moves old events of a storage that ``open_storage`` gave."""
-    from bridge.eventsourcing.archive.archiver import Archiver
-    from bridge.eventsourcing.archive.storage import ArchivedStorage
-    from bridge.runtime.eventstores.segments import SegmentDirectory
-
-    live = storage.live if isinstance(storage, ArchivedStorage) else storage
-    return Archiver(live, SegmentDirectory(settings.dir))
+    if settings.type == "memory":
+        return live
+    archive = settings.archive
+    return ArchivedStorage(live, None if archive is None else SegmentDirectory(archive.dir))
 
 
 def _open_live(settings: StoreConfig, source: SourceConfig | None) -> EventStorage:

@@ -22,11 +22,13 @@ class EventStoreConfig:
         snapshot_interval: ``rebuild_state`` keeps a snapshot when it has read this many events
             behind the one that it started from.
         max_events_in_memory: how many events an iterator holds at once.
+        enable_archiving: whether ``archive`` may move old events into files.
     """
 
     enable_snapshots: bool = True
     snapshot_interval: int = DEFAULT_SNAPSHOT_INTERVAL
     max_events_in_memory: int = DEFAULT_MAX_EVENTS_IN_MEMORY
+    enable_archiving: bool = False
 
     def __post_init__(self) -> None:
         for name in ("snapshot_interval", "max_events_in_memory"):

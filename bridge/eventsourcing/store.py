@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.checks import (
     MAX_ID,
     MAX_NAME,
@@ -242,6 +244,27 @@ class EventStore:
         if version is not None:
             _check_version(version)
         return self._stored(self._head(aggregate_id, aggregate_type), version)
+
+    def archive(self, older_than: timedelta) -> int:
+        """Move events of this age, up to the newest snapshots, into files; reads go on as before.
+
+        Returns:
+            how many moved.
+
+        Raises:
+            InvalidInput: archiving is off, or nothing says where the files go.
+            EnvironmentProblem: the disk refuses, or somebody else archives this storage.
+        """
+        if not self.config.enable_archiving:
+            raise InvalidInput("This event store archives nothing.", remedy="Set enable_archiving.")
+        if not isinstance(self.storage, ArchivedStorage):
+            raise InvalidInput(
+                "This storage cannot archive.", remedy="Open it with `archive` in its settings."
+            )
+        now = time.time_ns() // 1000
+        before = now - older_than // timedelta(microseconds=1)
+        made = self.storage.archiver().run(before=before, now=now)
+        return sum(segment.events for segment in made)
 
     def get_stats(self) -> EventStoreStats:
         """Return how much there is."""

@@ -29,7 +29,6 @@ def _archive(args: Namespace) -> int:
     from bridge.commands.output import print_json, progress
     from bridge.commands.settings import load_settings
     from bridge.config.durations import duration_us
-    from bridge.event_stores import make_archiver
 
     config = load_settings(args)
     projection = chosen_projection(config, args.projection)
@@ -48,7 +47,7 @@ def _archive(args: Namespace) -> int:
     with open_store(config, projection) as storage:
         now = time.time_ns() // 1000
         with progress("Archiving", storage.counts()["events"]) as advance:
-            made = make_archiver(storage, settings).run(before=now - age, now=now, advance=advance)
+            made = storage.archiver().run(before=now - age, now=now, advance=advance)
     events, size = sum(one.events for one in made), sum(one.size for one in made)
     if args.json:
         names = [one.name for one in made]

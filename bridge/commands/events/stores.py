@@ -12,6 +12,7 @@ from bridge.core.errors import ConfigError, EnvironmentProblem
 if TYPE_CHECKING:
     from bridge.config import Config
     from bridge.config.projections import ProjectionConfig
+    from bridge.eventsourcing.archive.storage import ArchivedStorage
     from bridge.eventsourcing.storage import EventStorage
 
 
@@ -59,7 +60,7 @@ def chosen_projection(config: Config, name: str | None) -> ProjectionConfig:
 @contextmanager
 def open_store(
     config: Config, projection: ProjectionConfig, *, make: bool = False
-) -> Iterator[EventStorage]:
+) -> Iterator[ArchivedStorage]:
     """Open the store of a projection; the bridge may run meanwhile.
 
     Args:
@@ -70,6 +71,7 @@ def open_store(
         Transient: it is away.
     """
     from bridge.event_stores import open_storage
+    from bridge.eventsourcing.archive.storage import ArchivedStorage
 
     path = projection.store.path
     if path is not None and not make and not path.exists():
@@ -78,6 +80,7 @@ def open_store(
             remedy="It is made by the first run of the bridge, or by `pgbridge events append`.",
         )
     storage = open_storage(projection.store, source=config.source)
+    assert isinstance(storage, ArchivedStorage)  # as all that are not in memory
     try:
         yield storage
     finally:

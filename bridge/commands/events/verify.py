@@ -22,14 +22,13 @@ def add_parser(subparsers: Subparsers) -> None:
 def _verify(args: Namespace) -> int:
     from bridge.commands.output import print_json, printable, progress
     from bridge.commands.settings import load_settings
-    from bridge.event_stores import segment_files
     from bridge.eventsourcing.archive.consistency import faults_in_store
 
     config = load_settings(args)
     projection = chosen_projection(config, args.projection)
     with open_store(config, projection) as storage:
         segments, counts = storage.segments(), storage.counts()
-        files = segment_files(projection.store)
+        files = storage.files
         with progress("Checking", len(segments) + counts["aggregates"]) as advance:
             faults = list(faults_in_store(storage, files, advance))
         known = {segment.name for segment in segments}

@@ -10,8 +10,10 @@ from typing import Final, TypeAlias
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.eventsourcing.appending import already_stored
+from bridge.eventsourcing.archive.archiver import Archiver
 from bridge.eventsourcing.archive.files import SegmentFiles
 from bridge.eventsourcing.archive.reader import SegmentReader
+from bridge.eventsourcing.errors import InvalidInput
 from bridge.eventsourcing.records import (
     AggregateHead,
     Progress,
@@ -44,13 +46,27 @@ class ArchivedStorage:
 
     Attributes:
         live: the same.
+        files: the same.
     """
 
     def __init__(self, live: EventStorage, files: SegmentFiles | None) -> None:
         self.live = live
-        self._files = files
+        self.files = files
         self._reader = lru_cache(_INDEXES_IN_MEMORY)(self._open)
         self._block = lru_cache(_BLOCKS_IN_MEMORY)(self._load)
+
+    def archiver(self) -> Archiver:
+        """Return what moves old events.
+
+        Raises:
+            InvalidInput: nothing says where to.
+        """
+        if self.files is None:
+            raise InvalidInput(
+                "Nothing says where the events of this storage are archived.",
+                remedy="Set archive.dir of the store.",
+            )
+        return Archiver(self.live, self.files)
 
     @property
     def identity(self) -> str:
@@ -62,7 +78,7 @@ class ArchivedStorage:
 
         With a progress nobody looks there: what it covers is not appended again.
         """
-        segments = () if progress or self._files is None else self.live.segments()
+        segments = () if progress or self.files is None else self.live.segments()
         if not segments:
             return self.live.append(writes, progress)
         archived = [self._archived_write(write, segments) for write in writes]
@@ -162,13 +178,13 @@ class ArchivedStorage:
         self.live.close()
 
     def _open(self, segment: Segment) -> SegmentReader:
-        if self._files is None:
+        if self.files is None:
             raise EnvironmentProblem(
                 f"Events of the store are in the archived segment {segment.name}, and nothing says "
                 "where that is.",
                 remedy="Set archive.dir of the store to the directory with its segments.",
             )
-        return SegmentReader(segment, self._files)
+        return SegmentReader(segment, self.files)
 
     def _load(self, segment: Segment, number: int) -> list[Recorded]:
         return self._reader(segment).block(number)

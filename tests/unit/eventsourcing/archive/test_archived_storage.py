@@ -2,13 +2,15 @@
 
 import random
 import threading
+from datetime import timedelta
 
 import pytest
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import Position
+from bridge.eventsourcing import EventStore, EventStoreConfig
 from bridge.eventsourcing.archive.storage import ArchivedStorage
-from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken
+from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken, InvalidInput
 from bridge.eventsourcing.expected_version import ANY, NO_STREAM
 from bridge.eventsourcing.records import Progress, Recorded, Write
 from bridge.eventsourcing.storage import EventStorage
@@ -226,3 +228,25 @@ def test_nothing_is_removed_when_the_disk_gives_back_something_else() -> None:
         archive(live, files)
     assert live.counts()["events"] == 1
     assert live.segments() == ()
+
+
+def test_the_event_store_archives_if_it_may() -> None:
+    live, files = memory_storage(), MemoryFiles()
+    append(live, "a", new_event(1), new_event(2))
+    snapshot(live, "a", 2)
+    storage = ArchivedStorage(live, files)
+    with pytest.raises(InvalidInput, match="Set enable_archiving"):
+        EventStore(storage).archive(timedelta(days=30))
+    allowed = EventStoreConfig(enable_archiving=True)
+    with pytest.raises(InvalidInput, match="This storage cannot archive"):
+        EventStore(live, allowed).archive(timedelta(days=30))
+    with pytest.raises(InvalidInput, match=r"Set archive\.dir"):
+        EventStore(ArchivedStorage(live, None), allowed).archive(timedelta(days=30))
+
+    store = EventStore(storage, allowed)
+
+    assert store.archive(timedelta(days=365 * 200)) == 0
+    assert store.archive(timedelta(days=30)) == 2
+    stats = store.get_stats()
+    assert (stats.events, stats.archived_events, stats.segments) == (2, 2, 1)
+    assert [event.sequence for event in store.get_events("a")] == [1, 2]
