@@ -12,6 +12,7 @@ import pytest
 
 from bridge.core.errors import BridgeError, InvariantViolated
 from bridge.core.events import Position
+from bridge.processing.state.figures import figures, figures_name, stored_figures
 from bridge.processing.state.results import Result
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
 from tests.contract.state_stores import (
@@ -85,6 +86,22 @@ def test_only_the_states_that_are_named_are_loaded(store: StateStore) -> None:
 
     assert store.load(["b", "unknown"]) == ProcessingCheckpoint(None, {"b": 2})
     assert store.load([]) == ProcessingCheckpoint(None, {})
+
+
+def test_it_knows_how_large_states_are_and_tells_the_figures_of_processors(
+    store: StateStore,
+) -> None:
+    name = "revenue-0123456789ab"
+    states = {
+        name: ["state"],
+        f"{name}/07a": list(range(10_000)),
+        figures_name(name): figures("revenue", {"events": 7, "late": 2}),
+    }
+    store.commit(ProcessingCheckpoint(None, states, 0), [])
+    sizes = store.sizes()
+    assert sizes.keys() == states.keys()
+    assert 0 < sizes[name] < sizes[f"{name}/07a"]
+    assert stored_figures(store, sizes) == {"revenue": {"events": 7, "late": 2}}
 
 
 def test_a_state_can_be_forgotten(store: StateStore) -> None:

@@ -61,12 +61,13 @@ def cities(results: list[Event]) -> dict[int, str | None]:
     }
 
 
+@pytest.mark.parametrize("memory", [{}, {"max_buffer_memory_mb": 1}], ids=["whole", "limited"])
 def test_orders_find_their_customer_and_patterns_their_events_also_after_a_kill(
-    newest_database: Database, make_bridge: MakeBridge
+    memory: dict[str, int], newest_database: Database, make_bridge: MakeBridge
 ) -> None:
     connection = newest_database.connect()
     connection.execute(SCHEMA)
-    bridge = with_processors(newest_database.dsn, make_bridge)
+    bridge = with_processors(newest_database.dsn, make_bridge, processing=memory)
     bridge.start().wait_until_logged("stream_started")
     connection.execute("INSERT INTO orders VALUES (1, 'Ada', 1), (2, 'Eve', 1)")
     connection.execute("UPDATE customers SET name = 'Eve' WHERE id = 1")

@@ -125,6 +125,10 @@ def test_states_in_the_database_itself_survive_kills_and_a_restart_of_the_server
     with Shoppers(server.dsn(), seed=7):
         for enough in (5, 10, 15):
             bridge.until(lambda enough=enough: len(results()) >= enough, f"{enough} results")  # type: ignore[misc]
+            status = json.loads(bridge.command("status", "--json"))  # and the bridge goes on
+            assert status["processing"]["store"] == "postgres"
+            assert status["processing"]["results"] >= enough
+            assert all(processor["figures"]["events"] for processor in status["processors"])
             bridge.kill()
             bridge.start()
     bridge.wait_until_logged("stream_started")

@@ -13,7 +13,7 @@ from psycopg import sql
 from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.postgres.connection import Database
 from bridge.postgres.embedded import EmbeddedPostgres
-from bridge.postgres.processor_state import PostgresStateStore
+from bridge.postgres.processor_state import NoState, PostgresStateStore
 from tests.contract.state_stores import make_checkpoint, make_result, make_results
 from tests.fixtures.databases import Database as FreshDatabase
 from tests.fixtures.pooler import pooler
@@ -108,6 +108,25 @@ def test_who_opens_it_last_may_write(newest_database: FreshDatabase) -> None:
 
             second.commit(make_checkpoint(2), make_results(2))
             assert second.load() == make_checkpoint(2)
+
+
+def test_it_can_be_looked_at_without_taking_it_over(newest_database: FreshDatabase) -> None:
+    def look(slot: str = "orders") -> PostgresStateStore:
+        return PostgresStateStore(Database(newest_database.dsn), slot, reading=True)
+
+    with pytest.raises(NoState):
+        look()
+    with closing(open_store(newest_database.dsn)) as store:
+        store.commit(make_checkpoint(1), make_results(1))
+        with closing(look()) as seen:
+            assert seen.identity == store.identity
+            assert seen.load() == make_checkpoint(1)
+            assert seen.waiting() == store.waiting()
+            with pytest.raises(EnvironmentProblem, match="Another process has taken over"):
+                seen.commit(make_checkpoint(2), make_results(2))
+        with pytest.raises(NoState, match="'invoices'"):
+            look("invoices")
+        store.commit(make_checkpoint(2), make_results(2))  # it goes on
 
 
 def test_a_publication_of_all_tables_is_refused(newest_database: FreshDatabase) -> None:
