@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +18,14 @@ from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.events import Position
 from bridge.eventsourcing.errors import ConcurrencyConflict
 from bridge.eventsourcing.expected_version import ANY, NO_STREAM, ExpectedVersion
-from bridge.eventsourcing.records import NewEvent, Progress, Segment, SnapshotRecord, Write
+from bridge.eventsourcing.records import (
+    NewEvent,
+    Progress,
+    Recorded,
+    Segment,
+    SnapshotRecord,
+    Write,
+)
 from bridge.postgres.connection import Database
 from bridge.postgres.embedded import EmbeddedPostgres
 from bridge.postgres.event_storage import PostgresStorage
@@ -25,6 +34,7 @@ from tests.fixtures.pooler import pooler
 from tests.fixtures.waiting import eventually
 
 ALL = 1_000_000
+_SESSIONS, _APPENDS = 4, 25
 
 
 def open_storage(dsn: str, **settings: str) -> PostgresStorage:
@@ -90,6 +100,71 @@ def test_a_batch_is_numbered_as_one_append_after_the_other_would_be(
             (6, "a", 4),
         ]
         assert storage.read_all(2, ALL) == [stored[n] for n in (0, 1, 2, 5)]
+
+
+def test_sessions_that_append_at_once_make_one_order_that_a_follower_may_trust(
+    newest_database: FreshDatabase,
+) -> None:
+    seen: list[Recorded] = []
+
+    def write(writer: int) -> None:
+        with closing(open_storage(newest_database.dsn)) as storage:
+            for number in range(_APPENDS):
+                storage.append([make_write("shared"), make_write(f"{writer}", number % 3 + 1)])
+
+    with ThreadPoolExecutor(_SESSIONS) as pool:
+        writers = [pool.submit(write, number) for number in range(_SESSIONS)]
+        with closing(open_storage(newest_database.dsn)) as follower:
+            while not all(writer.done() for writer in writers):
+                seen += follower.read_all(seen[-1].global_sequence if seen else 0, 5)
+            for writer in writers:
+                writer.result()
+            seen += follower.read_all(seen[-1].global_sequence, ALL)
+
+    by_aggregate: dict[str, list[int]] = {}
+    for event in seen:
+        by_aggregate.setdefault(event.aggregate_id, []).append(event.sequence)
+    assert [event.global_sequence for event in seen] == list(range(1, len(seen) + 1))
+    assert len(by_aggregate["shared"]) == _SESSIONS * _APPENDS
+    assert all(found == list(range(1, len(found) + 1)) for found in by_aggregate.values())
+
+
+def test_an_append_whose_session_is_ended_can_be_repeated(newest_database: FreshDatabase) -> None:
+    admin = newest_database.connect()
+    done = threading.Event()
+    failures: list[Transient] = []
+
+    def end_sessions() -> None:
+        while not done.is_set():
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            done.wait(0.02)
+
+    def append(write: Write) -> bool:
+        try:
+            storage.append([write])
+        except Transient as error:
+            failures.append(error)
+            return False
+        return True
+
+    number = 0
+    with closing(open_storage(newest_database.dsn)) as storage:
+        ender = threading.Thread(target=end_sessions)
+        ender.start()
+        try:
+            while len(failures) < 10:
+                write = make_write("a", 2, 2 * number or NO_STREAM)
+                number += 1
+                eventually(lambda: append(write), message="stored")  # noqa: B023
+        finally:
+            done.set()
+            ender.join(30)
+
+        found = eventually(lambda: storage.read_all(0, ALL), message="read", ignoring=(Transient,))
+    assert [event.sequence for event in found] == list(range(1, 2 * number + 1))
 
 
 def test_the_usual_append_takes_one_round_trip(newest_database: FreshDatabase) -> None:
