@@ -99,7 +99,8 @@ def test_flags_win(run: Run) -> None:
 
 def test_the_schema_is_json_schema_with_a_description_for_every_setting(run: Run) -> None:
     schema = json.loads(run("config", "schema").out)
-    assert schema["required"] == ["source", "sinks"]
+    assert schema["required"] == ["source"]
+    assert schema["anyOf"] == [{"required": ["sinks"]}, {"required": ["projections"]}]
     [file] = [sink for sink in schema["properties"]["sinks"]["items"]["oneOf"]
               if sink["properties"]["type"]["const"] == "file"]  # fmt: skip
     assert set(file["required"]) == {"type", "path"}
