@@ -100,7 +100,7 @@ def commands_of(program: str) -> list[ParameterSet]:
 @pytest.mark.parametrize("example", examples_in("yaml"))
 def test_a_configuration_in_the_documentation_is_valid(example: Example, tmp_path: Path) -> None:
     document = yaml.safe_load(example.text)
-    if not isinstance(document, dict) or not {"source", "sinks"} & document.keys():
+    if not isinstance(document, dict) or not {"source", "sinks", "projections"} & document.keys():
         return
     text = example.text
     if "source" not in document:
