@@ -21,22 +21,20 @@ if TYPE_CHECKING:
     from bridge.config import Config, SourceConfig
     from bridge.eventsourcing.events import DomainEvent
     from bridge.eventsourcing.storage import EventStorage
-    from bridge.eventsourcing.upcasting import Upcasters
 
 _JOIN_S = 10.0
 
 
 class StoredEvents:
-    """The events of a storage, as a read model sees them.
+    """The events of a storage, as they were stored.
 
     Args:
         storage: of the events.
-        upcasters: of the read model.
     """
 
-    def __init__(self, storage: EventStorage, upcasters: Upcasters | None) -> None:
+    def __init__(self, storage: EventStorage) -> None:
         self._storage = storage
-        self._store = EventStore(storage, upcasters=upcasters)
+        self._store = EventStore(storage)
 
     @property
     def identity(self) -> str:
@@ -83,7 +81,7 @@ def _follower(config: ReadModelConfig, storage: EventStorage, source: SourceConf
     return Follower(
         config.name,
         model,
-        StoredEvents(storage, model.upcasters),
+        StoredEvents(storage),
         partial(open_views, config, model, source),
         backoff=Backoff(RetryPolicy()),
     )

@@ -100,8 +100,9 @@ def workload(session: psycopg.Connection[Any], chance: random.Random, statements
         )
 
 
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.nightly)])
 def test_views_come_to_what_the_table_holds_through_kills_and_a_rebuild(
-    bridge: BridgeProcess, newest_database: Database, tmp_path: Path
+    bridge: BridgeProcess, newest_database: Database, tmp_path: Path, kills: int
 ) -> None:
     seed = random.randrange(2**32)
     print("seed", seed)
@@ -111,7 +112,7 @@ def test_views_come_to_what_the_table_holds_through_kills_and_a_rebuild(
 
     bridge.start()
     bridge.wait_until_logged("stream_started")
-    for _ in range(3):
+    for _ in range(kills):
         workload(session, chance, 150)
         bridge.kill()
         bridge.start()

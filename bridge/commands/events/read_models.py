@@ -82,7 +82,7 @@ def _state(config: Config, settings: ReadModelConfig) -> dict[str, Any]:
         open_store(config, chosen_projection(config, settings.events)) as storage,
         closing(open_views(settings, model, config.source)) as views,
     ):
-        events = StoredEvents(storage, model.upcasters)
+        events = StoredEvents(storage)
         build = views.live()
         parked = views.parked(_PARKED)
         return {

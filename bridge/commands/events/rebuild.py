@@ -31,7 +31,7 @@ def _rebuild(args: Namespace) -> int:
     settings = configured_read_model(config, args.name)
     model = load_read_model(settings)
     with open_store(config, chosen_projection(config, settings.events)) as storage:
-        events = StoredEvents(storage, model.upcasters)
+        events = StoredEvents(storage)
         reached = 0
         with (
             closing(open_views(settings, model, config.source)) as views,

@@ -29,6 +29,9 @@ def fold(
 
     Returns:
         the rows that changed, by key; None for one that is no more.
+
+    Raises:
+        MissingUpcaster: an event has a version from which there is no way to the newest.
     """
     plan: list[tuple[DomainEvent, list[tuple[Step, Key]]]] = []
     for event in events:
@@ -36,11 +39,12 @@ def fold(
         if not steps:
             continue
         try:
-            pairs = [(step, key) for step in steps if (key := step.key(event)) is not None]
+            newest = model.newest(event)
+            pairs = [(step, key) for step in steps if (key := step.key(newest)) is not None]
         except StepFailed as failure:
             refuse(event, failure)
         else:
-            plan.append((event, pairs))
+            plan.append((newest, pairs))
     keys = {key for _, pairs in plan for _, key in pairs}
     stored: dict[Key, Values | None] = dict(load(keys)) if keys else {}
     changed: dict[Key, Values | None] = {}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from bridge.core.errors import ConfigError
 from bridge.eventsourcing.read_models.columns import Column, Stored, Unfit, columns_of
+from bridge.eventsourcing.upcasting import MissingUpcaster, Upcasters
 
 if TYPE_CHECKING:
     from bridge.eventsourcing.events import DomainEvent
-    from bridge.eventsourcing.upcasting import Upcasters
 
 R = TypeVar("R")
 
@@ -109,6 +109,27 @@ class ReadModel(Generic[R]):
 
         return add
 
+    def newest(self, event: DomainEvent) -> DomainEvent:
+        """Return an event with its data in the newest version.
+
+        Raises:
+            MissingUpcaster: there is no way from its version to the newest.
+            StepFailed: an upcaster failed.
+        """
+        if self.upcasters is None:
+            return event
+        kind, version = event.event_type, event.version
+        try:
+            newest, data = self.upcasters.upcast(kind, version, dict(event.data))
+        except MissingUpcaster:
+            raise
+        except Exception as error:  # of the user's function; its text may quote a value
+            raise StepFailed(
+                f"an upcaster of {kind} from version {version} on failed with "
+                f"{type(error).__name__}"
+            ) from error
+        return replace(event, version=newest, data=data)
+
     def steps(self, event_type: str) -> Sequence[Step]:
         """Return what is done with events of a type; nothing for one that is not known."""
         return self._handlers.get(event_type, ())
@@ -180,7 +201,7 @@ class Step:
             return None if found is None else self.model.stored_key(found)
         except Unfit as error:
             raise StepFailed(f"the key of {self._name}: {error}") from None
-        except Exception as error:  # of the user's function; its text may quote a value
+        except Exception as error:  # as above
             raise StepFailed(
                 f"the key of {self._name} failed with {type(error).__name__}"
             ) from error

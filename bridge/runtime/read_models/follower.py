@@ -127,6 +127,7 @@ class Follower(Thread):
             parked.append(park(event, str(failure), self._clock()))
 
         changes = fold(self._model, batch, lambda keys: views.rows(build, keys), refuse)
+        parked.sort()  # keys are found before anything is folded
         moved = views.commit(build, batch[-1].global_sequence, changes, parked)
         if parked:
             log.error(

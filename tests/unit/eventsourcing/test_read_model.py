@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bridge.core.errors import ConfigError
-from bridge.eventsourcing import DomainEvent
+from bridge.eventsourcing import DomainEvent, MissingUpcaster, Upcasters
 from bridge.eventsourcing.read_models import ReadModel
 from bridge.eventsourcing.read_models.columns import Column, Kind, Unfit
 from bridge.eventsourcing.read_models.fold import fold
@@ -251,3 +251,38 @@ def test_a_parked_event_is_text_that_every_database_takes() -> None:
     parked = park(event, "why", 1.5)
 
     assert parked == (7, "id", "Opened", "Account", "a\\ud800\\0", "why", 1_500_000)
+
+
+def test_events_of_older_versions_are_folded_in_the_newest() -> None:
+    upcasters = Upcasters()
+
+    @upcasters("Deposited", 1)
+    def in_cents(data: dict[str, Any]) -> dict[str, Any]:
+        return {"cents": data["euros"] * 100}
+
+    @upcasters("Deposited", 2)
+    def with_country(data: dict[str, Any]) -> dict[str, Any]:
+        return {**data, "country": "is"}
+
+    visits = ReadModel(Visit, key="country", upcasters=upcasters)
+
+    @visits.on("Deposited", key=lambda event: event.data["country"])
+    def deposited(row: Visit | None, event: DomainEvent) -> Visit | None:
+        assert event.version == 3
+        return Visit("is", 1, event.data["cents"], None)
+
+    bank = Bank()
+    bank.happens("a", "Deposited", euros=3)
+    bank.happens("a", "Deposited", dollars=3)
+    refused: list[str] = []
+    events = read_all(bank)
+
+    changed = fold(visits, events, nothing, lambda _, failure: refused.append(str(failure)))
+
+    assert changed == {("is",): ("is", 1, 300, None)}
+    assert refused == ["an upcaster of Deposited from version 1 on failed with KeyError"]
+    newer = [replace(events[0], version=4)]
+    with pytest.raises(MissingUpcaster, match="know 3 as the newest"):
+        fold(visits, newer, nothing, never)
+    unknown = [replace(events[0], version=4, event_type="Unheard")]
+    assert fold(visits, unknown, nothing, never) == {}
