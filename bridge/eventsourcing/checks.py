@@ -62,7 +62,9 @@ def _new_event(event: DomainEvent) -> NewEvent:
         event.version,
         event.timestamp,
         encode_object(event.data, f"The data of {event_type}"),
-        encode_object(event.metadata, f"The metadata of {event_type}"),
+        "{}"
+        if event.metadata == {}
+        else encode_object(event.metadata, f"The metadata of {event_type}"),
     )
 
 

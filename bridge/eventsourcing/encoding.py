@@ -25,7 +25,8 @@ _dump: Final = json.JSONEncoder(
 _dump_ascii: Final = json.JSONEncoder(
     allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
-_load: Final = json.JSONDecoder().decode
+_load: Final = json.JSONDecoder().raw_decode
+"""Quicker than ``decode``, which looks for blanks around the value: ``encode`` writes none."""
 
 
 def encode_object(value: object, what: str) -> str:
@@ -62,7 +63,7 @@ def encode(value: object, what: str) -> str:
 
 def decode(text: str) -> Any:
     """Return the value of a JSON text that ``encode`` made."""
-    return _load(text)
+    return _load(text)[0]
 
 
 def is_exact(value: object, depth: int = 0) -> bool:

@@ -1,0 +1,1 @@
+"""How fast events are appended and read, beside the package ``eventsourcing``."""
