@@ -128,8 +128,8 @@ BEGIN
     WITH given AS MATERIALIZED (
         SELECT *
         FROM ROWS FROM (json_to_recordset(events) AS (
-            aggregate_type text,
-            aggregate_id text,
+            aggregate_type text COLLATE "C",
+            aggregate_id text COLLATE "C",
             expected bigint,
             event_id uuid,
             event_type text,
