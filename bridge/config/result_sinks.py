@@ -24,10 +24,11 @@ def check_result_sinks(
                 f"is required: the names of sinks that get the results; there are: "
                 f"{', '.join(names)}.",
             )
-        for setting in ("to", "late_to", "timed_out_to"):
-            for place, name in enumerate(getattr(processor, setting)):
+        for key in ("to", "late_to", "timed_out_to"):
+            targets: tuple[str, ...] = getattr(processor, key)
+            for place, name in enumerate(targets):
                 if name not in names:
-                    findings.add(("processors", index, setting, place), _unknown(name, names))
+                    findings.add(("processors", index, key, place), _unknown(name, names))
     wanted = {name: processor.name for processor in processors for name in processor.targets}
     for index, sink in enumerate(sinks):
         if sink.name in wanted:

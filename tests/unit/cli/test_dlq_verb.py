@@ -138,3 +138,22 @@ def test_a_result_is_listed_shown_and_replayed_like_a_change(run: Run, directory
     assert f"event: {native}\n" in run("dlq", "show", 1).out
     assert run("dlq", "replay").code == 0
     assert (directory / "events.jsonl").read_text() == f"{native}\n"
+
+
+def test_those_of_a_processor_are_left_by_a_replay_and_refused_if_they_are_asked_for(
+    run: Run, three_parked: Path
+) -> None:
+    with letters(three_parked) as store:
+        event = make_event(0x40)
+        native = encode_native(event).encode()
+        store.park("processor:revenue", event, native, "time is NULL", 1, NOW)
+    for asked in ([4], ["--sink", "processor:revenue"]):
+        outcome = run("dlq", "replay", *asked)
+        assert outcome.code == 2
+        assert "depends on the order of changes" in outcome.err
+        assert "pgbridge dlq purge --sink processor:revenue --waiting" in outcome.err
+    outcome = run("dlq", "replay")
+    assert outcome.code == 0
+    assert "1 of processor:revenue stay" in outcome.err
+    assert "3 replayed" in outcome.err
+    assert run("dlq", "list").out.endswith("Waiting: 1 of processor:revenue.\n")

@@ -25,6 +25,19 @@ PROCESSOR: dict[str, Any] = {
     "allowed_lateness": "10s",
     "to": ["results"],
 }
+PATTERN: dict[str, Any] = {
+    "name": "series",
+    "from": {"tables": ["public.orders"]},
+    "pattern": {"steps": [{"begin": "small"}]},
+    "to": ["results"],
+}
+JOIN: dict[str, Any] = {
+    "name": "pairs",
+    "join": {"type": "interval", "after": "1m"},
+    "left": {"tables": ["public.orders"], "key": ["id"]},
+    "right": {"tables": ["public.payments"], "key": ["order_id"]},
+    "to": ["results"],
+}
 SINKS = [{"type": "stdout"}, {"type": "file", "name": "results", "path": "results.jsonl"}]
 
 
@@ -94,6 +107,21 @@ def test_without_processors_there_are_none(tmp_path: Path) -> None:
         (changed(python="a:b"), r"processors\[0\].*: has python and window; a processor has one"),
         (changed(to=["result"]), r"to\[0\] .*: there is no sink 'result'; did you mean 'results'"),
         (changed(to=None), r"processors\[0\]\.to.*: is required"),
+        (changed(late_to=["late"]), r"late_to\[0\] .*: there is no sink 'late'"),
+        (changed(window={"type": "count", "count": 2}, late_to=["results"]),
+         r"late_to .*: cannot be used: no event is late for a count window"),
+        (changed(time="processing", late_to=["results"]), r"late_to .*late in processing time"),
+        (changed(timed_out_to=["results"]), r"timed_out_to .*: does not belong to a processor"),
+        (PATTERN | {"timed_out_to": ["results"]}, r"timed_out_to .*: needs pattern\.within"),
+        (PATTERN | {"pattern": {"steps": [{"begin": "a", "where": ["x = 1", "x = "]}]}},
+         r"processors\[0\]\.pattern\.steps\[0\]\.where\[1\] \(line \d+\): the expression cannot"),
+        (JOIN | {"select": {"a": "left.x +"}}, r"processors\[0\]\.select\.a .*cannot be read"),
+        (JOIN | {"join": {"type": "table"}, "late_to": ["results"]},
+         r"late_to .*: cannot be used: no event is late in a join with a table"),
+        (changed(window={"type": "tumbling"}), r"window \(line \d+\): a tumbling .* needs size"),
+        (changed(window={"type": "tumbling", "size": "0s"}), r"window .*size of a tumbling window"),
+        (changed(window={"type": "tumbling", "size": "1d", "timezone": "Mars/One"}),
+         r"window .*timezone 'Mars/One' is unknown"),
         (changed(mode="changes"), r"mode .*: has to be one of append, changelog"),
         (changed(version=0), r"version .*: has to be at least 1"),
         (5, r"processors\[0\] .*: has to be a section"),

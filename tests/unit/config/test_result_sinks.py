@@ -38,6 +38,24 @@ def test_a_sink_that_a_processor_names_gets_results(tmp_path: Path) -> None:
     assert load(tmp_path).result_sinks == {"results"}
 
 
+def test_so_do_those_of_late_events_and_of_what_timed_out(tmp_path: Path) -> None:
+    sinks = [CHANGES, *({"name": n, "type": "null"} for n in ("results", "late", "lost"))]
+    pattern = {
+        "name": "series",
+        "from": {"tables": ["public.orders"]},
+        "pattern": {"within": "1m", "steps": [{"begin": "small"}, {"next": "large"}]},
+        "to": ["results"],
+        "late_to": ["late"],
+        "timed_out_to": ["lost", "results"],
+    }
+    document = {"source": {"dsn": "x"}, "sinks": sinks, "processors": [pattern]}
+    path = tmp_path / "pgbridge.yaml"
+    path.write_text(yaml.safe_dump(document))
+    config = load_config(path, environ={})
+    assert config.result_sinks == {"results", "late", "lost"}
+    assert config.processors[0].targets == ("results", "late", "lost")
+
+
 @pytest.mark.parametrize(
     ("to", "message"),
     [

@@ -17,9 +17,8 @@ from bridge.dataflow import Dataflow
 from bridge.processing.state.results import Result
 from sinks.formats.native import encode_native
 from tests.fixtures.results import STORE
-from tests.unit.dataflow.orders import SECOND, START, at, changelog, documents
+from tests.unit.dataflow.orders import SECOND, START, at, changelog, dataflow, documents, order
 from tests.unit.dataflow.orders import Stream as OrderStream
-from tests.unit.dataflow.orders import dataflow, order
 from tests.unit.dataflow.shop import Shop, make, run, run_in_pieces
 
 WINDOW = """

@@ -53,7 +53,8 @@ def test_the_examples_compile(
     example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = ModuleType("shop_processors")
-    exec(compile(blocks("python")[0], str(PAGE), "exec"), module.__dict__)
+    for block in blocks("python"):
+        exec(compile(block, str(PAGE), "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, "shop_processors", module)
     text = example
     if "source:" not in text:

@@ -36,7 +36,8 @@ def defined(function: Callable[[CdcEvent], Any] = amount_of_paid, **settings: An
         "window": MINUTES,
         "aggregates": COUNT,
     }
-    return processor(**(given | settings))(function)
+    make_it: Any = processor
+    return make_it(**(given | settings))(function)
 
 
 @pytest.fixture

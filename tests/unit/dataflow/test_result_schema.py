@@ -72,6 +72,10 @@ DEFINITIONS = {
     "join": join(),
     "join with select": join(select={"l": "left.id", "r": "right.amount", "w": "left.weight"}),
     "pattern": pattern(BEGIN, LARGE),
+    "late events": config(
+        time="case when new.id = 90 then timestamp '2000-01-01' else timestamp '2023-11-14' end",
+        late_to=("late",),
+    ),
     "pattern with timeouts": pattern(
         BEGIN, StepConfig(followed_by="huge", where="new.amount > 9000"), timed_out_to=("results",)
     ),

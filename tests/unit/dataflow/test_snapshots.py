@@ -33,7 +33,7 @@ APPENDING = [
     for settings in (
         {"emit": "final"},
         {"emit": "updates", "time": "processing"},
-        {"emit": "updates", "time": "at"},
+        {"emit": "updates", "time": "at", "late_to": ("late",)},
     )
 ]
 CHANGING = [
@@ -43,6 +43,7 @@ CHANGING = [
         window=WindowConfig(type="tumbling", size="20s"),
         time="at",
         allowed_lateness="30s",
+        late_to=("late",),
     ),
 ]
 

@@ -61,7 +61,7 @@ def window(window: str, *, aggregates: str = "n: count()", more: str = "") -> st
         (pattern('{begin: a, times: 2}', "{not_followed_by: b}", "{next: c}"), "not_followed_by"),
         (pattern(A, '{next: b, where: "new.amount > sum(a.amount)", times: 2}', '{next: c,'
                     ' where: "new.amount > sum(b.amount)"}'), "sum"),
-        (pattern(A, B, more="within: 1m,").replace("{name: p,", "{name: p, timed_out_to: [answers],"),
+        (pattern(A, B, more="within: 1m,").replace("key:", "timed_out_to: [answers], key:"),
          "timed_out_to"),
         (window("type: tumbling, size: 1m", more=", late_to: [answers]"), "late_to"),
     ],
