@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.commands.output import print_json, print_table
 from bridge.commands.parsing import add_verb
 from bridge.commands.processors import print_processors, processing_state, processor_states
+from bridge.commands.projections import print_projections, projection_states
 from bridge.commands.sinks import print_sinks, sink_states
 from bridge.core.errors import EXIT_OK
 
@@ -41,6 +42,9 @@ def _status(args: Namespace) -> int:
     if found["processors"]:
         print()
         print_processors(found["processors"], found["processing"])
+    if found["projections"]:
+        print()
+        print_projections(found["projections"])
     return EXIT_OK
 
 
@@ -79,4 +83,5 @@ def _state(config: Config) -> dict[str, Any]:
         "sinks": sink_states(config),
         "processors": processor_states(config, processing),
         "processing": processing,
+        "projections": projection_states(config),
     }

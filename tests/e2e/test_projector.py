@@ -256,6 +256,9 @@ def test_events_of_the_application_come_with_its_transactions(
     assert begun_at < paid_at <= Position.parse(events[1].metadata["position"]).commit_lsn
     assert [event.event_id for event in events[:2]] == [placed.event_id, paid.event_id]
     assert [event.data for event in events] == [placed.data, paid.data, {}]
+    [state] = json.loads(bridge.command("status", "--json"))["projections"]
+    assert (state["name"], state["store"], state["dead_letters"]) == ("accounts", "sqlite", 2)
+    assert Position.parse(state["position"]) >= Position.parse(events[-1].metadata["position"])
     letters = json.loads(bridge.command("dlq", "list", "--json"))
     assert [letter["sink"] for letter in letters] == ["projection:accounts"] * 2
     assert placed.event_id in letters[1]["reason"]
