@@ -1,17 +1,13 @@
-"""From events to a segment: its blocks and ids, and how they are put together.
+"""From events to a segment: its blocks, and how it is put together.
 
-A block is a JSON list of events, each a list of the members of ``Recorded`` in their order. The
-ids are the first 8 bytes of the BLAKE2b digest of each ``event_id``, as sorted big-endian numbers:
-whether an event is in a segment is mostly answered by them alone.
+A block is a JSON list of events, each a list of the members of ``Recorded`` in their order.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from typing import Final
 
 from bridge.eventsourcing.archive.frames import (
@@ -22,6 +18,7 @@ from bridge.eventsourcing.archive.frames import (
     pack_frame,
 )
 from bridge.eventsourcing.archive.index import make_index, pack_index
+from bridge.eventsourcing.archive.presence import presence_of
 from bridge.eventsourcing.records import Recorded, Segment
 
 BLOCK_BYTES: Final = 128 * 1024
@@ -48,10 +45,12 @@ def encode_segment(
     for frame in frames:
         extents.append(Extent(offset, len(frame)))
         offset += len(frame)
-    ids = pack_frame(_pack_ids(hashes_of(events)))
+    presence = pack_frame(presence_of(events).packed())
     index = pack_frame(pack_index(make_index(extents, contents)))
-    footer = Footer(Extent(offset, len(ids)), Extent(offset + len(ids), len(index)), len(events))
-    data = b"".join((MARK, *frames, ids, index, pack_footer(footer)))
+    presence_at = Extent(offset, len(presence))
+    index_at = Extent(offset + len(presence), len(index))
+    footer = Footer(presence_at, index_at, len(events))
+    data = b"".join((MARK, *frames, presence, index, pack_footer(footer)))
     digest = sha256(data).hexdigest()
     first, last = events[0].global_sequence, events[-1].global_sequence
     name = f"{identity[:8]}-{first:012d}-{last:012d}-{digest[:8]}.events"
@@ -82,32 +81,3 @@ def unpack_block(content: bytes) -> list[Recorded]:
         ValueError, TypeError: it is no block.
     """
     return [Recorded(*event) for event in json.loads(content)]
-
-
-def hashes_of(events: Iterable[Recorded]) -> array[int]:
-    """Return the ids of events as they are kept: hashed, sorted."""
-    return array("Q", sorted(hash_of(event.event_id) for event in events))
-
-
-def hash_of(event_id: str) -> int:
-    """Return the number that stands for an ``event_id``."""
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
-
-
-def _pack_ids(hashes: array[int]) -> bytes:
-    return _big_endian(array("Q", hashes)).tobytes()
-
-
-def unpack_ids(content: bytes) -> array[int]:
-    """Return the hashed ids of a segment.
-
-    Raises:
-        ValueError: they are none.
-    """
-    return _big_endian(array("Q", content))
-
-
-def _big_endian(numbers: array[int]) -> array[int]:
-    if sys.byteorder == "little":
-        numbers.byteswap()
-    return numbers

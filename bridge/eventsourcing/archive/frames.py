@@ -3,17 +3,17 @@
 ::
 
     file    8 bytes  mark
-            frames   blocks of events, then the ids, then the index
+            frames   blocks of events, then their presence, then the index
             36 bytes footer
 
     frame   4 bytes  CRC-32 of the rest of the frame
             4        length of the content as it is stored, compressed by zlib
             4        length of the content
-            4        number of events in it; 0 for ids and index
+            4        number of events in it; 0 for presence and index
                      the compressed content
 
     footer  4 bytes  CRC-32 of the rest of the footer
-            4        length of the frame with the ids
+            4        length of the frame with the presence
             8        where it begins, in bytes
             4        length of the frame with the index
             8        where it begins
@@ -69,7 +69,7 @@ class Frame(NamedTuple):
 class Footer(NamedTuple):
     """The end of a segment: where to begin reading it."""
 
-    ids_at: Extent
+    presence_at: Extent
     index_at: Extent
     events: int
 
@@ -114,8 +114,8 @@ def _decompressed(stored: bytes | memoryview, plain: int) -> bytes | None:
 
 def pack_footer(footer: Footer) -> bytes:
     """Return the bytes of a footer."""
-    (ids_at, ids_size), (index_at, index_size), events = footer
-    checked = _footer.pack(ids_size, ids_at, index_size, index_at, events)
+    (presence_at, presence_size), (index_at, index_size), events = footer
+    checked = _footer.pack(presence_size, presence_at, index_size, index_at, events)
     return _crc.pack(zlib.crc32(checked)) + checked
 
 
@@ -131,8 +131,10 @@ def unpack_footer(data: bytes, name: str, offset: int) -> Footer:
         EnvironmentProblem: it is not the footer of a segment.
     """
     if len(data) == FOOTER_BYTES and _crc.unpack_from(data) == (zlib.crc32(data[_crc.size :]),):
-        ids_size, ids_at, index_size, index_at, events = _footer.unpack_from(data, _crc.size)
-        return Footer(Extent(ids_at, ids_size), Extent(index_at, index_size), events)
+        presence_size, presence_at, index_size, index_at, events = _footer.unpack_from(
+            data, _crc.size
+        )
+        return Footer(Extent(presence_at, presence_size), Extent(index_at, index_size), events)
     raise damaged(name, offset)
 
 

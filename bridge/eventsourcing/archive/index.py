@@ -3,7 +3,7 @@
 It is stored as a JSON object::
 
     blocks      offset, size, first and last global sequence of each block
-    aggregates  type, id, first and last sequence, and numbers of the blocks, of each aggregate
+    aggregates  type, id, and number of the block and last sequence there, for each of its blocks
     types       event type and numbers of the blocks, of each event type
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.eventsourcing.archive.frames import Extent
 from bridge.eventsourcing.records import Recorded
@@ -33,19 +33,16 @@ class Block:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The events of one aggregate in a segment.
+class Part(NamedTuple):
+    """The events of one aggregate in one block.
 
     Attributes:
-        first: sequence of the first of them.
-        last: sequence of the last.
-        blocks: numbers of the blocks that hold them.
+        block: its number.
+        last: sequence of the last of them.
     """
 
-    first: int
+    block: int
     last: int
-    blocks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +51,30 @@ class Index:
 
     Attributes:
         blocks: all of them, in their order.
-        aggregates: type and id of an aggregate to its part.
+        aggregates: type and id of an aggregate to its parts, in their order.
         types: type of event to the numbers of the blocks that have one.
     """
 
     blocks: tuple[Block, ...]
-    aggregates: dict[tuple[str, str], Part]
+    aggregates: dict[tuple[str, str], tuple[Part, ...]]
     types: dict[str, tuple[int, ...]]
 
 
 def make_index(extents: Iterable[Extent], contents: Sequence[Sequence[Recorded]]) -> Index:
     """Return the index over blocks in these places with these events."""
-    ends: dict[tuple[str, str], list[int]] = {}
-    places: dict[tuple[str, str], dict[int, None]] = {}
+    ends: dict[tuple[str, str], dict[int, int]] = {}
     types: dict[str, dict[int, None]] = {}
     for number, events in enumerate(contents):
         for event in events:
             key = event.aggregate_type, event.aggregate_id
-            ends.setdefault(key, [event.sequence, 0])[1] = event.sequence
-            places.setdefault(key, {})[number] = None
+            ends.setdefault(key, {})[number] = event.sequence
             types.setdefault(event.event_type, {})[number] = None
     return Index(
         tuple(
             Block(extent, events[0].global_sequence, events[-1].global_sequence)
             for extent, events in zip(extents, contents, strict=True)
         ),
-        {key: Part(first, last, tuple(places[key])) for key, (first, last) in ends.items()},
+        {key: tuple(map(Part._make, parts.items())) for key, parts in ends.items()},
         {name: tuple(numbers) for name, numbers in types.items()},
     )
 
@@ -88,9 +83,7 @@ def pack_index(index: Index) -> bytes:
     """Return the index as it is stored."""
     document = {
         "blocks": [[*block.extent, block.first, block.last] for block in index.blocks],
-        "aggregates": [
-            [*key, part.first, part.last, part.blocks] for key, part in index.aggregates.items()
-        ],
+        "aggregates": [[*key, parts] for key, parts in index.aggregates.items()],
         "types": list(index.types.items()),
     }
     return json.dumps(document, separators=(",", ":")).encode()
@@ -109,8 +102,8 @@ def unpack_index(content: bytes) -> Index:
             for offset, size, first, last in document["blocks"]
         ),
         {
-            (aggregate_type, aggregate_id): Part(first, last, tuple(blocks))
-            for aggregate_type, aggregate_id, first, last, blocks in document["aggregates"]
+            (aggregate_type, aggregate_id): tuple(map(Part._make, parts))
+            for aggregate_type, aggregate_id, parts in document["aggregates"]
         },
         {event_type: tuple(blocks) for event_type, blocks in document["types"]},
     )

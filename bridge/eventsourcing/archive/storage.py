@@ -12,7 +12,8 @@ from bridge.core.errors import EnvironmentProblem
 from bridge.eventsourcing.appending import already_stored
 from bridge.eventsourcing.archive.archiver import Archiver
 from bridge.eventsourcing.archive.files import SegmentFiles
-from bridge.eventsourcing.archive.reader import SegmentReader
+from bridge.eventsourcing.archive.presence import Presence
+from bridge.eventsourcing.archive.reader import SegmentReader, read_presence
 from bridge.eventsourcing.errors import InvalidInput
 from bridge.eventsourcing.records import (
     AggregateHead,
@@ -23,6 +24,9 @@ from bridge.eventsourcing.records import (
     Write,
 )
 from bridge.eventsourcing.storage import EventStorage
+
+_PRESENCES_IN_MEMORY: Final = 1024
+"""About 100 KB each."""
 
 _INDEXES_IN_MEMORY: Final = 64
 """Some MiB of the largest ones."""
@@ -52,6 +56,7 @@ class ArchivedStorage:
     def __init__(self, live: EventStorage, files: SegmentFiles | None) -> None:
         self.live = live
         self.files = files
+        self._presence = lru_cache(_PRESENCES_IN_MEMORY)(self._read_presence)
         self._reader = lru_cache(_INDEXES_IN_MEMORY)(self._open)
         self._block = lru_cache(_BLOCKS_IN_MEMORY)(self._load)
 
@@ -103,11 +108,16 @@ class ArchivedStorage:
         if head is None or head.archived <= after:
             return live
         key = aggregate_type, aggregate_id
-        sources: list[_Source] = [
+        events: list[Recorded] = []
+        for event in _in_order(
             (segment.first, self._of_aggregate(segment, key, after))
             for segment in self.live.segments()
-        ]
-        return list(islice(_in_order([(0, live), *sources]), limit))
+        ):
+            events.append(event)
+            if len(events) == limit or event.sequence == head.archived:
+                break  # without a look at the other segments
+        events += (event for event in live if event.sequence > head.archived)
+        return events[:limit]
 
     def read_type(self, event_type: str, after: int, limit: int) -> list[Recorded]:
         """See ``EventStorage``."""
@@ -173,18 +183,25 @@ class ArchivedStorage:
 
     def close(self) -> None:
         """See ``EventStorage``."""
+        self._presence.cache_clear()
         self._reader.cache_clear()
         self._block.cache_clear()
         self.live.close()
 
+    def _read_presence(self, segment: Segment) -> Presence:
+        return read_presence(segment, self._files_of(segment))
+
     def _open(self, segment: Segment) -> SegmentReader:
+        return SegmentReader(segment, self._files_of(segment))
+
+    def _files_of(self, segment: Segment) -> SegmentFiles:
         if self.files is None:
             raise EnvironmentProblem(
                 f"Events of the store are in the archived segment {segment.name}, and nothing says "
                 "where that is.",
                 remedy="Set archive.dir of the store to the directory with its segments.",
             )
-        return SegmentReader(segment, self.files)
+        return self.files
 
     def _load(self, segment: Segment, number: int) -> list[Recorded]:
         return self._reader(segment).block(number)
@@ -204,6 +221,8 @@ class ArchivedStorage:
     def _of_aggregate(
         self, segment: Segment, key: tuple[str, str], after: int
     ) -> Iterator[Recorded]:
+        if not self._presence(segment).of_aggregate(key):
+            return
         for number in self._reader(segment).blocks_of_aggregate(key, after):
             for event in self._block(segment, number):
                 if (event.aggregate_type, event.aggregate_id) == key and event.sequence > after:
@@ -219,7 +238,7 @@ class ArchivedStorage:
         found = {
             event.event_id: event
             for segment in segments
-            if any(map(self._reader(segment).may_have, ids))
+            if any(map(self._presence(segment).of_event, ids))
             for event in self._of_aggregate(segment, key, 0)
             if event.event_id in ids
         }

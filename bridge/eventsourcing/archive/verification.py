@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 from bridge.core.errors import EnvironmentProblem
-from bridge.eventsourcing.archive.encoding import hashes_of, unpack_block, unpack_ids
+from bridge.eventsourcing.archive.encoding import unpack_block
 from bridge.eventsourcing.archive.files import SegmentFiles
 from bridge.eventsourcing.archive.frames import (
     FOOTER_BYTES,
@@ -18,6 +18,7 @@ from bridge.eventsourcing.archive.frames import (
     unpack_frame,
 )
 from bridge.eventsourcing.archive.index import make_index, unpack_index
+from bridge.eventsourcing.archive.presence import presence_of, unpack_presence
 from bridge.eventsourcing.records import Recorded, Segment
 
 
@@ -62,12 +63,12 @@ def events_in(name: str, data: bytes) -> list[Recorded]:
         frames.append((Extent(offset, frame.size), frame))
         offset += frame.size
     try:
-        *blocks, (ids_extent, ids), (index_extent, index) = frames
+        *blocks, (presence_at, presence), (index_at, index) = frames
         contents = [unpack_block(frame.content) for _, frame in blocks]
         events = [event for content in contents for event in content]
         agree = (
-            footer == Footer(ids_extent, index_extent, len(events))
-            and unpack_ids(ids.content) == hashes_of(events)
+            footer == Footer(presence_at, index_at, len(events))
+            and unpack_presence(presence.content) == presence_of(events)
             and unpack_index(index.content) == make_index([at for at, _ in blocks], contents)
             and all(one.global_sequence < two.global_sequence for one, two in pairwise(events))
         )

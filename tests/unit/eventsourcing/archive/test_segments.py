@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.eventsourcing.archive.encoding import encode_segment
-from bridge.eventsourcing.archive.reader import SegmentReader
+from bridge.eventsourcing.archive.reader import SegmentReader, read_presence
 from bridge.eventsourcing.archive.verification import events_in, faults_of
 from bridge.eventsourcing.records import Recorded
 from tests.unit.eventsourcing.archive.stores import MemoryFiles, fill, memory_storage
@@ -62,11 +62,16 @@ def test_a_segment_gives_back_its_events(
     assert {e for e in behind if e.event_type == one.event_type} <= set(
         read(reader.blocks_of_type(one.event_type, after))
     )
-    assert {e for e in events if (e.aggregate_type, e.aggregate_id) == key} <= set(
-        read(reader.blocks_of_aggregate(key, one.sequence - 1))
-    )
-    assert all(reader.may_have(event.event_id) for event in events)
-    assert not reader.may_have("00000000-0000-0000-0000-000000000000")
+    assert {
+        e
+        for e in events
+        if (e.aggregate_type, e.aggregate_id) == key and e.sequence >= one.sequence
+    } <= set(read(reader.blocks_of_aggregate(key, one.sequence - 1)))
+    presence = read_presence(segment, files)
+    assert all(presence.of_event(event.event_id) for event in events)
+    assert all(presence.of_aggregate((e.aggregate_type, e.aggregate_id)) for e in events)
+    assert not presence.of_event("00000000-0000-0000-0000-000000000000")
+    assert not presence.of_aggregate(("C", key[1]))
 
 
 def test_the_same_events_give_the_same_file() -> None:
