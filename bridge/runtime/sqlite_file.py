@@ -6,6 +6,7 @@ https://www.sqlite.org/pragma.html#pragma_synchronous).
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from bridge.core.errors import EnvironmentProblem
 
 _BUSY_TIMEOUT_S = 10.0
 """How long another process (``pgbridge dlq``) may hold the file before that is an error."""
+
+_opening = Lock()
+"""Held while a file is opened: several threads may open the same one, and it may have to be made."""
 
 
 class SqliteFile:
@@ -41,8 +45,8 @@ class SqliteFile:
         self._connection = self._connect(migrate)
 
     def _connect(self, migrate: bool) -> sqlite3.Connection:
-        with self._named_errors():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # it will hold row values
+        with _opening, self._named_errors():
+            self._make()
             connection = sqlite3.connect(
                 self.path,
                 timeout=_BUSY_TIMEOUT_S,
@@ -59,6 +63,19 @@ class SqliteFile:
             for folder in (self.path.parent, self.path.parent.parent):
                 _sync(folder)  # the names of new files and directories
         return connection
+
+    def _make(self) -> None:
+        """Make the file, if there is none, for its owner alone: it will hold row values.
+
+        Closing any descriptor of a file ends all locks that the process has on it, those of SQLite
+        too (https://www.sqlite.org/howtocorrupt.html). So one that is there is not opened here, and
+        nobody connects to one that is just being made.
+        """
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if not os.access(self.path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
     def _migrate(self, connection: sqlite3.Connection, migrate: bool) -> None:
         scripts = sql.migrations(self._layout)
