@@ -250,3 +250,24 @@ def test_the_event_store_archives_if_it_may() -> None:
     stats = store.get_stats()
     assert (stats.events, stats.archived_events, stats.segments) == (2, 2, 1)
     assert [event.sequence for event in store.get_events("a")] == [1, 2]
+
+
+def test_only_segments_that_may_hold_an_aggregate_are_opened() -> None:
+    live, files = memory_storage(), MemoryFiles()
+    for number in range(1, 61):
+        append(live, f"a{(number - 1) // 2}", new_event(number))
+    for number in range(30):
+        snapshot(live, f"a{number}", 2)
+    assert archive(live, files, segment_events=2) == 60
+    opened: list[str] = []
+    read = files.read
+    files.read = lambda name, at, length: (opened.append(name), read(name, at, length))[1]  # type: ignore[method-assign, func-returns-value]
+    storage = ArchivedStorage(live, files)
+
+    assert len(storage.read_aggregate("Account", "a0", 0, 10)) == 2
+    assert len(set(opened)) == 1
+    assert len(storage.read_aggregate("Account", "a29", 0, 10)) == 2
+    opened.clear()
+    assert len(storage.read_aggregate("Account", "a20", 0, 10)) == 2
+    assert storage.append([Write("Account", "a7", 2, (new_event(61),))])[0].sequence == 3
+    assert len(opened) == 3  # footer, index and a block of one segment
