@@ -14,7 +14,7 @@ from bridge.core.errors import Transient
 from bridge.core.events import Position
 from bridge.eventsourcing.errors import ConcurrencyConflict
 from bridge.eventsourcing.expected_version import ANY, NO_STREAM
-from bridge.eventsourcing.records import Progress, Recorded, Write
+from bridge.eventsourcing.records import NewEvent, Progress, Recorded, Write
 from bridge.runtime.eventstores.jetstream import JetStreamStorage
 from tests.contract.event_storages import make_event
 from tests.fixtures.nats.cluster import NODES, NatsCluster, programs
@@ -97,19 +97,28 @@ class Load:
         while not self._ending.is_set():
             number += 1
             event = make_event(10_000_000 * (writer + 1) + number)
-            while True:
-                head = storage.head("Counter", "shared")
-                last = head.last_sequence if head else 0
-                own = event._replace(data=json.dumps({"count": last + 1}))
-                try:
-                    stored = storage.append([Write("Counter", "shared", last or NO_STREAM, (own,))])
-                except ConcurrencyConflict:
-                    self.conflicts += 1
-                else:
-                    break
-            self.acknowledged += stored
+            while not self._is_counted(storage, event):
+                pass
             self.appends[writer] += 1
         storage.close()
+
+    def _is_counted(self, storage: JetStreamStorage, event: NewEvent) -> bool:
+        head = storage.head("Counter", "shared")
+        last = head.last_sequence if head else 0
+        event = event._replace(data=json.dumps({"count": last + 1}))
+        write = Write("Counter", "shared", last or NO_STREAM, (event,))
+        try:
+            # What became of it is not known after a timeout: the same again finds out.
+            self.acknowledged += eventually(
+                lambda: storage.append([write]),
+                timeout=_TIMEOUT_S,
+                message="the store answers",
+                ignoring=(Transient,),
+            )
+        except ConcurrencyConflict:
+            self.conflicts += 1
+            return False
+        return True
 
     def _project(self, writer: int) -> None:
         """Append a row of numbers like a projection that starts anew every now and then."""

@@ -163,6 +163,7 @@ class Appender:
                 await patience.pause("appending; what was stored is found by its event ids")
             else:
                 attempt += failure.code == _NOT_TAKEN
+                patience.check("appending; others are always faster")
                 await asyncio.sleep(random.uniform(0, 0.002) * quarrels)
 
     async def _refresh(self, keys: set[Key], subjects: dict[Key, str]) -> None:
@@ -250,7 +251,8 @@ class Appender:
             how many got there, in their order, and why the next one did not; None if nobody knows.
         """
         sent = 0
-        for window in _windows(pieces, at_once):
+        for start in range(0, len(pieces), at_once):
+            window = pieces[start : start + at_once]
             publications = self._publications(window, subjects, attempt)
             if progress is not None and sent + len(window) == len(pieces):
                 publications[-1].headers[PROGRESS] = progress
@@ -268,14 +270,21 @@ class Appender:
     def _publications(
         self, window: Sequence[_Piece], subjects: dict[Key, str], attempt: int
     ) -> list[Publication]:
-        """Return the messages of a window, each of which names the one before it."""
+        """Return the messages of a window, each of which names the one before it.
+
+        The second message of an aggregate names no place in its subject. It need not: there is
+        nothing but this window between the two.
+        """
         publications: list[Publication] = []
+        keys: set[Key] = set()
         for piece in window:
             subject = subjects[piece.key]
-            known = self._aggregates.get(piece.key)
             fields = headers(piece.first, len(piece.events))
             fields[MESSAGE_ID] = f"{subject}:{piece.first}" + f":{attempt}" * (attempt > 0)
-            fields[EXPECTED_IN_SUBJECT] = str(known.place if known else 0)
+            if piece.key not in keys:
+                known = self._aggregates.get(piece.key)
+                fields[EXPECTED_IN_SUBJECT] = str(known.place if known else 0)
+                keys.add(piece.key)
             if publications:
                 fields[EXPECTED_LAST_ID] = publications[-1].headers[MESSAGE_ID]
             publications.append(Publication(subject, piece.data, fields))
@@ -338,20 +347,3 @@ def _rest_of(write: Write, stored: dict[str, Recorded]) -> Write:
             break
         begun += 1
     return write._replace(events=write.events[begun:])
-
-
-def _windows(pieces: Sequence[_Piece], at_once: int) -> Iterator[list[_Piece]]:
-    """Yield the pieces in their order, as many as may be on their way together.
-
-    Two of one aggregate may not: the second has to name the place of the first, and the server
-    looks at a subject's messages one at a time.
-    """
-    window: list[_Piece] = []
-    keys: set[Key] = set()
-    for piece in pieces:
-        if len(window) == at_once or piece.key in keys:
-            yield window
-            window, keys = [], set()
-        window.append(piece)
-        keys.add(piece.key)
-    yield window

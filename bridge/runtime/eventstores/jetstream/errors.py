@@ -13,14 +13,14 @@ NO_MESSAGE: Final = 10037
 NO_STREAM: Final = 10059
 STREAM_EXISTS: Final = 10058
 
-_NOT_ENABLED: Final = frozenset({10039, 10076})
+NOT_ENABLED: Final = frozenset({10039, 10076})
 _REMEDIES: Final = {
     10074: "Set replicas to 1, or use a cluster with as many servers as there are replicas.",
     10005: "Start as many servers of the cluster as there are replicas.",
     10023: "Give JetStream more memory or disk (max_memory_store, max_file_store).",
     10047: "Give JetStream more disk (max_file_store).",
     10054: "Append fewer events at once, or raise max_payload of the servers.",
-    **dict.fromkeys(_NOT_ENABLED, "Enable JetStream on the servers, and for the account."),
+    **dict.fromkeys(NOT_ENABLED, "Enable JetStream on the servers, and for the account."),
 }
 
 

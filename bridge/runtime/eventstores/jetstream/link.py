@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bridge.core.errors import ConfigError, EnvironmentProblem, Transient
-from bridge.runtime.eventstores.jetstream.errors import Refused
+from bridge.runtime.eventstores.jetstream.errors import NOT_ENABLED, Refused
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -105,8 +105,9 @@ class Link:
                 error = answer.get("error")
                 if error is None:
                     return answer
-                if error.get("code") != UNAVAILABLE:
-                    raise Refused(doing, error.get("err_code", 0), str(error.get("description")))
+                code = error.get("err_code", 0)
+                if error.get("code") != UNAVAILABLE or code in NOT_ENABLED:
+                    raise Refused(doing, code, str(error.get("description")))
             await patience.pause(doing)
 
     async def _ask(self, subject: str, payload: bytes) -> dict[str, Any] | None:
@@ -139,7 +140,7 @@ class Link:
                     max_reconnect_attempts=-1,
                     ping_interval=10,
                 ),
-                _CONNECT_TIMEOUT_S,
+                min(_CONNECT_TIMEOUT_S, self.patience_s),
             )
         except (nats.errors.Error, OSError, ValueError) as error:
             raise self._no_connection(error) from error
@@ -186,16 +187,24 @@ class Patience:
         self._limit_s = limit_s
         self._pause_s = _PAUSE_S
 
+    def check(self, doing: str) -> None:
+        """Go on, unless it took too long already.
+
+        Raises:
+            Transient: it did.
+        """
+        if time.monotonic() + self._pause_s > self._end:
+            raise Transient(
+                f"JetStream did not do its work within {self._limit_s:g} s: {doing}.",
+                remedy="Check that JetStream is enabled, and that a majority of its servers is up.",
+            )
+
     async def pause(self, doing: str) -> None:
         """Wait a moment, longer each time.
 
         Raises:
             Transient: it took too long already.
         """
-        if time.monotonic() + self._pause_s > self._end:
-            raise Transient(
-                f"JetStream did not answer for {self._limit_s:g} s: {doing}.",
-                remedy="Check that a majority of its servers is up.",
-            )
+        self.check(doing)
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

@@ -98,9 +98,13 @@ class Reader:
                     self._subject, self.place, headers_only=self._headers_only
                 )
                 self._consumer = _Consumer(self._stream, name)
-            found = await self._consumer.pull(end)
+            pulled = await self._consumer.pull(end)
+            # On a server that does not have that place yet, a consumer begins too early.
+            found = [message for message in pulled if message.sequence >= self.place]
             if found:
                 return found
+            if pulled:
+                continue
             if not self._consumer.waits:
                 await self.close()
             await patience.pause("reading the stream")
