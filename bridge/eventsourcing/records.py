@@ -20,7 +20,7 @@ class NewEvent(NamedTuple):
         event_type: name of what happened.
         version: of the schema of the event type's data, from 1.
         timestamp: when it happened, in microseconds since the Unix epoch.
-        data: a JSON object, as text.
+        data: a JSON object, as text, without blanks around it.
         metadata: the same.
     """
 
