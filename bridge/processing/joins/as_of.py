@@ -152,14 +152,14 @@ class AsOfJoin:
     def _process(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
         if not self.inputs.admit(side, event):
             return []
-        rows = []
+        rows: list[JoinResult] = []
         if is_null(event.key):
             self.inputs.count_null_key(side)
             if side in self.pads:
                 rows.append(row_alone(self.name, side, event))
         else:
             self._arrivals += 1
-            self._kept.take((side, event, self._arrivals))
+            self._kept.add(side, event, self._arrivals)
         watermark = self.inputs.observe(side, event.timestamp, moves_time=moves_time)
         return self._out(rows, watermark)
 

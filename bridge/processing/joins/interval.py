@@ -189,6 +189,7 @@ class IntervalJoin:
 
     def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
         """Return the rows and those that are certain now that the watermark is there."""
-        rows += self._kept.drop(watermark)
+        if watermark > self._kept.left.due or watermark > self._kept.right.due:
+            rows += self._kept.drop(watermark)
         self._rows += len(rows)
         return rows

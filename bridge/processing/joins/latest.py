@@ -50,10 +50,13 @@ class LatestEvents:
         return min(passed, self._looks[0][0] + 1 if self._looks else END)
 
     def take(self, item: tuple[Side, StreamEvent, int]) -> tuple[()]:
-        """Take an event of a side, with the number of its arrival; it waits for its time."""
-        side, event, arrival = item
-        heappush(self._waiting, _waiting(_LEFT if side == "left" else _RIGHT, arrival, event))
+        """Take an event of a side, with the number of its arrival; it gives nothing at once."""
+        self.add(*item)
         return ()
+
+    def add(self, side: Side, event: StreamEvent, arrival: int) -> None:
+        """Let an event wait for its time."""
+        heappush(self._waiting, _waiting(_LEFT if side == "left" else _RIGHT, arrival, event))
 
     def join(self, watermark: int) -> list[JoinResult]:
         """Go through the events that the watermark has passed, and return their rows.
@@ -70,7 +73,8 @@ class LatestEvents:
                 partner = self._partner(passed.event)
                 if partner is not None or self._pads:
                     rows.append(JoinResult(self._join, passed.event.key, passed.event, partner))
-        self._drop(watermark)
+        if self._looks and self._looks[0][0] < watermark:
+            self._drop(watermark)
         return rows
 
     def advance(self, watermark: int, told: list[tuple[tuple[int, ...], Any]]) -> None:

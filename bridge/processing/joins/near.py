@@ -22,19 +22,23 @@ class NearEvents:
         before: how long before the left event the right one may be, in microseconds.
         after: how long after the left event the right one may be.
         pads: the sides of which events without a partner give a row, too.
+
+    Attributes:
+        left: the events of the left side.
+        right: those of the right side.
     """
 
     def __init__(self, join: str, before: int, after: int, pads: frozenset[Side]) -> None:
         self._join = join
         self._before = before
         self._after = after
-        self._left = Buffer(after, watch_lonely="left" in pads)
-        self._right = Buffer(before, watch_lonely="right" in pads)
+        self.left = Buffer(after, watch_lonely="left" in pads)
+        self.right = Buffer(before, watch_lonely="right" in pads)
 
     @property
     def due(self) -> int:
         """The watermark at which there is something to drop."""
-        return min(self._left.due, self._right.due, END - 1) + 1
+        return min(self.left.due, self.right.due, END - 1) + 1
 
     def take(self, item: tuple[Side, StreamEvent, int]) -> list[JoinResult]:
         """Take an event of a side, with the number of its arrival; return its pairs."""
@@ -46,15 +50,15 @@ class NearEvents:
     def take_left(self, event: StreamEvent, arrival: int) -> list[JoinResult]:
         """Take an event of the left side, and return its pairs."""
         at = event.timestamp
-        partners = self._right.meet(event.key, at - self._before, at + self._after)
-        self._left.add(event, arrival, lonely=not partners)
+        partners = self.right.meet(event.key, at - self._before, at + self._after)
+        self.left.add(event, arrival, lonely=not partners)
         return [JoinResult(self._join, event.key, event, partner) for partner in partners]
 
     def take_right(self, event: StreamEvent, arrival: int) -> list[JoinResult]:
         """Take an event of the right side, and return its pairs."""
         at = event.timestamp
-        partners = self._left.meet(event.key, at - self._after, at + self._before)
-        self._right.add(event, arrival, lonely=not partners)
+        partners = self.left.meet(event.key, at - self._after, at + self._before)
+        self.right.add(event, arrival, lonely=not partners)
         return [JoinResult(self._join, partner.key, partner, event) for partner in partners]
 
     def drop(self, watermark: int) -> list[JoinResult]:
@@ -62,9 +66,7 @@ class NearEvents:
 
         They are in the order of timestamp, left before right, sequence and arrival.
         """
-        if watermark <= self._left.due and watermark <= self._right.due:
-            return []
-        lefts, rights = self._left.drop(watermark), self._right.drop(watermark)
+        lefts, rights = self.left.drop(watermark), self.right.drop(watermark)
         alone = [JoinResult(self._join, event.key, event, None) for event in lefts]
         alone += [JoinResult(self._join, event.key, None, event) for event in rights]
         return sorted(alone, key=_timestamp)  # at a tie the left stays first
@@ -78,13 +80,13 @@ class NearEvents:
 
     def count(self) -> tuple[int, int]:
         """Return how many events are kept of the left and of the right side."""
-        return len(self._left), len(self._right)
+        return len(self.left), len(self.right)
 
     def dump(self) -> dict[str, Any]:
         """Return the events as plain data."""
-        return {"left": self._left.snapshot(), "right": self._right.snapshot()}
+        return {"left": self.left.snapshot(), "right": self.right.snapshot()}
 
     def load(self, plain: Any) -> None:
         """Keep what ``dump`` returned, and nothing else."""
-        self._left.restore(plain["left"])
-        self._right.restore(plain["right"])
+        self.left.restore(plain["left"])
+        self.right.restore(plain["right"])
