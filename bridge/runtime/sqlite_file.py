@@ -21,7 +21,7 @@ _BUSY_TIMEOUT_S = 10.0
 """How long another process (``pgbridge dlq``) may hold the file before that is an error."""
 
 _opening = Lock()
-"""Held while a file is opened: several threads may open the same one, and it may have to be made."""
+"""Held while a file is opened: several threads may open one that has to be made."""
 
 
 class SqliteFile:

@@ -23,6 +23,7 @@ TABLE = (
     "ALTER TABLE users REPLICA IDENTITY FULL"
 )
 HELD = "SELECT id::text, name, balance FROM users ORDER BY 1"
+POSITION = "SELECT position FROM pgbridge_read_models WHERE name = 'local_users' AND live"
 SHOWN = "SELECT id, name, balance FROM {}users ORDER BY 1"
 
 
@@ -80,6 +81,15 @@ class Views:
         with closing(sqlite3.connect(self._path)) as connection:
             return connection.execute(SHOWN.format("local_")).fetchall()
 
+    def position(self) -> int:
+        """Return up to which event the view ``local_users`` is."""
+        try:
+            with closing(sqlite3.connect(self._path)) as connection:
+                row = connection.execute(POSITION).fetchone()
+        except sqlite3.OperationalError:
+            return 0  # it is not there yet
+        return row[0] if row else 0
+
     def richest(self) -> dict[str, int]:
         with closing(sqlite3.connect(self._path)) as connection:
             return dict(connection.execute("SELECT initial, balance FROM richest").fetchall())
@@ -112,8 +122,12 @@ def test_views_come_to_what_the_table_holds_through_kills_and_a_rebuild(
 
     bridge.start()
     bridge.wait_until_logged("stream_started")
+    reached = 0
     for _ in range(kills):
-        workload(session, chance, 150)
+        workload(session, chance, 50)
+        bridge.until(lambda reached=reached: views.position() > reached, "the view moves")  # type: ignore[misc]
+        reached = views.position()
+        workload(session, chance, 100)
         bridge.kill()
         bridge.start()
     bridge.until(views.are_the_table, "the views are the table")
