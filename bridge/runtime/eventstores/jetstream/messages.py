@@ -80,6 +80,8 @@ def decode(message: Message) -> list[Recorded]:
         start = global_sequence(message.sequence, 0)
         kind, one = aggregate_of(message.subject)
         rows = json.loads(message.data.decode("utf-8", "surrogatepass"))
+        if len(rows) != message.last - first + 1:
+            raise ValueError
         return [
             Recorded(start + n, kind, one, first + n, *NewEvent(*row)) for n, row in enumerate(rows)
         ]
