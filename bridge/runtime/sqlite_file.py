@@ -92,9 +92,16 @@ class SqliteFile:
                 remedy="Start the bridge with this version once.",
             )
         for number, script in enumerate(scripts[version:], start=version + 1):
-            connection.executescript(
-                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
+            try:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
+                )
+            except sqlite3.OperationalError:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version < number:  # else another process has done it meanwhile
+                    raise
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from bridge.runtime.sqlite_file import SqliteFile
 
@@ -57,3 +61,24 @@ def test_threads_may_open_a_file_that_is_not_there_yet(tmp_path: Path) -> None:
         file.close()
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_another_process_may_make_the_tables_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "views.db"
+    connect = sqlite3.connect
+
+    class Overtaken(sqlite3.Connection):
+        """Another process makes the tables when this one has seen that there are none."""
+
+        def executescript(self, script: str, /) -> sqlite3.Cursor:
+            with closing(connect(path)) as other:
+                other.executescript(script)
+            return super().executescript(script)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, factory=Overtaken))
+    with closing(open_file(path)) as file:
+        assert "pgbridge_read_models" in tables(file)
+        with file.transaction() as connection:
+            connection.execute("CREATE TABLE ours (n)")
