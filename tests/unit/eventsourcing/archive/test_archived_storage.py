@@ -3,12 +3,15 @@
 import random
 import threading
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.core.events import Position
 from bridge.eventsourcing import EventStore, EventStoreConfig
+from bridge.eventsourcing.archive import archiver
 from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken, InvalidInput
 from bridge.eventsourcing.expected_version import ANY, NO_STREAM
@@ -62,11 +65,13 @@ def assert_reads(storage: EventStorage, events: list[Recorded], limit: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_reads_cross_the_boundary_unseen(seed: int) -> None:
+def test_reads_cross_the_boundary_unseen(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
+    monkeypatch.setattr(archiver, "_AGGREGATES_IN_MEMORY", chance.choice([1, 3, 100]))
     live, files = memory_storage(), MemoryFiles()
     storage = ArchivedStorage(live, files)
     everything: list[Recorded] = []
+    contained: dict[str, int] = {}
     for round_number in range(3):
         fill(storage, chance, 60, first=1 + 60 * round_number)
         everything += live.read_all(len(everything), 1000)
@@ -75,10 +80,13 @@ def test_reads_cross_the_boundary_unseen(seed: int) -> None:
             if head is not None:
                 last = chance.randint(1, head.last_sequence)
                 snapshot(storage, f"a{one}", last, version=chance.randint(1, 2))
+                contained[f"a{one}"] = max(last, contained.get(f"a{one}", 0))
         archive(live, files, segment_events=chance.choice([1, 7, 1000]))
+
+        assert live.read_all(0, 1000) == [
+            event for event in everything if event.sequence > contained.get(event.aggregate_id, 0)
+        ]
         assert_reads(storage, everything, chance.choice([1, 3, 64, 1000]))
-    assert live.counts()["events"] + sum(one.events for one in live.segments()) == 180
-    assert live.counts()["events"] < 180
 
 
 def test_only_old_events_below_a_snapshot_move() -> None:
@@ -166,6 +174,44 @@ def test_a_reader_sees_each_event_once_while_events_move() -> None:
             reader.join()
     assert problems == []
     assert len(live.segments()) > 20
+
+
+class MovesMeanwhile:
+    """A storage whose events are archived right after somebody has read some of them."""
+
+    def __init__(self, inner: EventStorage, files: MemoryFiles) -> None:
+        self._inner = inner
+        self._files = files
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if not name.startswith("read_"):
+            return method
+
+        def read_then_move(*arguments: Any) -> Any:
+            found = method(*arguments)
+            archive(self._inner, self._files)
+            return found
+
+        return read_then_move
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_what_moves_during_a_read_is_seen_once(limit: int) -> None:
+    for way in ("all", "type", "aggregate"):
+        live, files = memory_storage(), MemoryFiles()
+        events = append(live, "a", *(new_event(number) for number in range(1, 6)))
+        snapshot(live, "a", 2)
+        archive(live, files)
+        snapshot(live, "a", 4)
+        storage: Any = ArchivedStorage(MovesMeanwhile(live, files), files)  # type: ignore[arg-type]
+        read = {
+            "all": storage.read_all,
+            "type": partial(storage.read_type, "Deposited"),
+            "aggregate": partial(storage.read_aggregate, "Account", "a"),
+        }[way]
+        assert read(0, limit) == events[:limit]
+        assert live.counts()["events"] == 1
 
 
 class StopsHalfway:
