@@ -146,11 +146,19 @@ def live(bridge: BridgeProcess, storage: EventStorage, choose: random.Random) ->
     bridge.kill()
 
 
+NIGHTLY = [pytest.mark.nightly, pytest.mark.timeout(1800)]
+
+
 @pytest.mark.parametrize(
-    "kills", [20, pytest.param(150, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+    ("store", "kills"),
+    [
+        pytest.param("sqlite", 20, id="sqlite"),
+        pytest.param("sqlite", 150, id="sqlite, often", marks=NIGHTLY),
+        pytest.param("postgres", 50, id="postgres", marks=NIGHTLY),
+    ],
 )
 def test_killed_at_random_moments_it_stores_each_change_once_in_the_order_of_commits(
-    kills: int, newest_database: Database, make_bridge: MakeBridge
+    store: str, kills: int, newest_database: Database, make_bridge: MakeBridge
 ) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
@@ -164,6 +172,7 @@ def test_killed_at_random_moments_it_stores_each_change_once_in_the_order_of_com
         make_bridge,
         bridge={"tables": PUBLISHED, "source": {"snapshot": "initial"}},
         aggregates=[{"table": table} for table in PUBLISHED],
+        **({"store": {"type": store, "dsn": newest_database.dsn}} if store == "postgres" else {}),
     )
     bridge.start().wait_until_logged("stream_started")
     with storage_of(bridge) as storage, Writers(newest_database.dsn, seed=seed, count=4):
