@@ -151,12 +151,13 @@ def test_a_projection_goes_on_when_its_expressions_fit_the_new_form(
         ],
     ).start()
     bridge.wait_until_logged("stream_started")
-    connection.execute("INSERT INTO t VALUES (1, 'x')")
-    wait_until_confirmed(connection, current_wal_lsn(connection))
+    bridge.kill()
+    for number in (-1, 0, 1):
+        connection.execute("INSERT INTO t VALUES (%s, 'x')", [number])
     connection.execute(statement.encode())
     connection.execute("INSERT INTO t VALUES (2)")
 
-    assert bridge.wait() == 2
+    assert bridge.start().wait() == 2  # with the rows of the old form stored
     assert "projections[0].aggregates[0].events[0].data.a" in bridge.stderr
     rule |= {"data": {"a": expression}, "version": 2}
     bridge.start()
@@ -165,5 +166,7 @@ def test_a_projection_goes_on_when_its_expressions_fit_the_new_form(
 
     with closing(open_storage(StoreConfig(type="sqlite", path=Path(store["path"])))) as storage:
         events = storage.read_all(0, 10)
-    assert [(event.aggregate_id, event.version) for event in events] == [("1", 1), ("2", 2)]
+    assert [(event.aggregate_id, event.version) for event in events] == [
+        ("-1", 1), ("0", 1), ("1", 1), ("2", 2)
+    ]  # fmt: skip
     assert json.loads(events[0].data) == {"a": "X"}

@@ -182,7 +182,16 @@ class ProjectionWorker:
 
     def _project(self, events: Sequence[CdcEvent]) -> bool:
         """Store what comes of changes. Returns False if the worker has to end before."""
-        writes = self._projector.project(events)
+        try:
+            writes = self._projector.project(events)
+        except (ConfigError, EnvironmentProblem):
+            if len(events) == 1:
+                raise
+            # A table has changed among them. What came before has to be stored: it does not fit
+            # the definition that will be made for what comes after.
+            self._projector.take_rejected()
+            half = len(events) // 2
+            return self._project(events[:half]) and self._project(events[half:])
         for event, reason in self._projector.take_rejected():
             self._park(event, reason)
         if not writes:
