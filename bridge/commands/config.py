@@ -36,8 +36,14 @@ def _validate(args: Namespace) -> int:
     if args.json:
         print_json({"valid": True, "file": None if where is None else str(where)})
     else:
-        names = ", ".join(f"{sink.name} ({sink.type})" for sink in config.sinks)
-        print(f"{where or 'The environment'} is valid: slot {config.source.slot}, sinks {names}.")
+        parts = [f"slot {config.source.slot}"]
+        for kind, names in (
+            ("sinks", [f"{sink.name} ({sink.type})" for sink in config.sinks]),
+            ("projections", [f"{it.name} ({it.store.type})" for it in config.projections]),
+        ):
+            if names:
+                parts.append(f"{kind} {', '.join(names)}")
+        print(f"{where or 'The environment'} is valid: {', '.join(parts)}.")
     return EXIT_OK
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import isawaitable
 from typing import Any, Protocol
 
 from bridge.core.errors import ConfigError
@@ -35,15 +34,16 @@ def emit(connection: SqlConnection, event: DomainEvent) -> Lsn:
 
     Raises:
         InvalidInput: no store takes the event.
+        ConfigError: the connection is asynchronous.
     """
     arguments = {"prefix": PREFIX, "content": encode_emitted(event)}
-    with connection.cursor() as cursor:
-        done = cursor.execute(load("events/emit.sql"), arguments)
-        if isawaitable(done):
-            done.close()  # type: ignore[attr-defined]
-            raise ConfigError(
-                "emit was given an asynchronous connection.",
-                remedy="Give it one that is not, such as psycopg.connect returns.",
-            )
+    made = connection.cursor()
+    if not hasattr(made, "__enter__"):
+        raise ConfigError(
+            "emit was given an asynchronous connection.",
+            remedy="Give it one that is not, such as psycopg.connect returns.",
+        )
+    with made as cursor:
+        cursor.execute(load("events/emit.sql"), arguments)
         row = cursor.fetchone()
     return parse_lsn(next(iter(row.values())) if isinstance(row, Mapping) else row[0])

@@ -231,7 +231,7 @@ def test_events_of_the_application_come_with_its_transactions(
     bridge = with_projection(
         newest_database.dsn,
         make_bridge,
-        bridge={"tables": ["public.outbox"]},
+        bridge={"tables": ["public.outbox"], "sinks": []},
         outbox=[{"table": "public.outbox"}],
         messages=True,
     )
