@@ -25,11 +25,11 @@ _OWN: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotsConfig:
-    """When states of aggregates are kept, so that rebuilding them reads fewer events.
+    """When `pgbridge events snapshot` keeps states, so that rebuilding them reads fewer events.
 
     Attributes:
-        enabled: whether snapshots are used and made at all.
-        interval: events of an aggregate after which a rebuilt state is kept.
+        enabled: whether it may.
+        interval: how many new events an aggregate has to have, unless it is named.
     """
 
     enabled: bool = True

@@ -31,7 +31,11 @@ _Fold = Callable[[Any, "DomainEvent"], Any]
 def add_parser(subparsers: Subparsers) -> None:
     """Add the verb."""
     snapshot = add_verb(subparsers, "snapshot", "keep the states of aggregates", _snapshot)
-    snapshot.add_argument("id", nargs="?", help="of the aggregate; all of the type by default")
+    snapshot.add_argument(
+        "id",
+        nargs="?",
+        help="of the aggregate; by default all of the type with `snapshots.interval` new events",
+    )
     aggregate_type_flag(snapshot)
     snapshot.add_argument(
         "--apply",
@@ -63,22 +67,29 @@ def _snapshot(args: Namespace) -> int:
     config = load_settings(args)
     apply = cast("_Fold", load_function(args.apply, role="fold"))
     made = 0
+    projection = chosen_projection(config, args.projection)
+    settings = projection.store.snapshots
+    if not settings.enabled:
+        raise ConfigError(
+            f"The store of projection {projection.name} keeps no snapshots.",
+            remedy="Set snapshots.enabled of the store.",
+        )
     with (
-        open_store(config, chosen_projection(config, args.projection)) as storage,
+        open_store(config, projection) as storage,
         progress("Folding", None) as advance,
     ):
         store = EventStore(storage)
-        for kind, one in _aggregates(storage, args):
+        for kind, one in _aggregates(storage, args, settings.interval):
             made += _keep(store, kind, one, apply, initial, args.version)
             advance(1)
     if args.json:
         print_json({"snapshots": made})
     else:
-        print(f"{made} snapshots were made." if made else "Every snapshot is up to date.")
+        print(f"{made} snapshots were made." if made else "No snapshot is due.")
     return EXIT_OK
 
 
-def _aggregates(storage: EventStorage, args: Namespace) -> Iterator[tuple[str, str]]:
+def _aggregates(storage: EventStorage, args: Namespace, interval: int) -> Iterator[tuple[str, str]]:
     if args.id is not None:
         yield type_of(storage, args.id, args.aggregate_type), args.id
         return
@@ -87,7 +98,10 @@ def _aggregates(storage: EventStorage, args: Namespace) -> Iterator[tuple[str, s
         for head in page:
             if head.aggregate_type != args.aggregate_type:
                 return
-            yield head.aggregate_type, head.aggregate_id
+            kind, one, last, _ = head
+            newest = storage.snapshot(kind, one, args.version)
+            if last - (newest.last_sequence if newest else 0) >= interval:
+                yield kind, one
         after = page[-1].aggregate_type, page[-1].aggregate_id
 
 

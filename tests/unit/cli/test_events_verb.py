@@ -16,6 +16,7 @@ PROJECTION = """
       type: sqlite
       path: state/events.db
       archive: {dir: archive, retention: 30d}
+      snapshots: {interval: 3}
     aggregates: [{table: public.accounts, type: Account}]
 """
 FOLD = """
@@ -133,7 +134,7 @@ def test_old_events_move_and_are_still_shown(run: Run, old_events: None, directo
     )
     assert outcome.out == "2 snapshots were made.\n"
     assert run("events", "snapshot", "acc-0", "--apply", "bank_folds:balance").out == (
-        "Every snapshot is up to date.\n"
+        "No snapshot is due.\n"
     )
     answer = json.loads(run("events", "archive", "--json").out)
     assert answer["events"] == 6
@@ -144,6 +145,20 @@ def test_old_events_move_and_are_still_shown(run: Run, old_events: None, directo
     stats = json.loads(run("events", "stats", "--json").out)
     assert (stats["events"], stats["archived_events"], stats["segments"]) == (6, 6, 1)
     assert run("events", "verify").out == "1 segments and 2 aggregates: no faults.\n"
+
+
+def test_snapshots_are_made_where_they_are_due(run: Run, old_events: None, directory: Path) -> None:
+    config = directory / "pgbridge.yaml"
+    every = ("events", "snapshot", "--aggregate-type", "Account", "--apply", "bank_folds:balance")
+    written = config.read_text()
+    config.write_text(written.replace("interval: 3", "interval: 4"))
+    assert run(*every).out == "No snapshot is due.\n"
+    deposit(run, "--data", '{"amount": 1}')
+    assert run(*every, "--json").out == '{\n  "snapshots": 1\n}\n'
+    config.write_text(written.replace("interval: 3", "enabled: false"))
+    outcome = run(*every)
+    assert outcome.code == 2
+    assert "Set snapshots.enabled of the store." in outcome.err
 
 
 def test_verify_finds_a_flipped_bit(run: Run, old_events: None, directory: Path) -> None:
