@@ -136,7 +136,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 3), st.integers(-30, 40)), max_size=3
 @pytest.mark.parametrize(
     "text", [WINDOW, JOIN, BOTH_SIDES, PATTERN], ids=["window", "join", "self", "pattern"]
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(EVENTS, st.integers(0, 2**32))
 def test_results_do_not_depend_on_where_the_stream_is_cut(
     text: str, drawn: list[tuple[int, int]], seed: int

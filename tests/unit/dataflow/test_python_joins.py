@@ -90,7 +90,7 @@ EVENTS = st.lists(
 @pytest.mark.parametrize(
     ("name", "sql"), [("INTERVAL", INTERVAL_SQL), ("AS_OF", AS_OF_SQL)], ids=["interval", "as_of"]
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, st.integers(0, 2**32))
 def test_a_join_gives_what_it_gives_in_yaml_wherever_it_is_cut(
     name: str, sql: str, drawn: list[tuple[bool, int, int, int]], seed: int

@@ -73,7 +73,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(EVENTS, st.integers(0, 2**32))
 def test_a_pattern_gives_what_it_gives_in_yaml_wherever_it_is_cut(
     drawn: list[tuple[int, str, int]], seed: int
