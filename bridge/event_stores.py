@@ -71,7 +71,7 @@ def _open_live(settings: StoreConfig, source: SourceConfig | None) -> EventStora
             assert settings.servers is not None
             assert settings.stream is not None
             return JetStreamStorage(
-                settings.servers,
+                [server.reveal() for server in settings.servers],
                 stream=settings.stream,
                 replicas=settings.replicas or DEFAULT_REPLICAS,
             )

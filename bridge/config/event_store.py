@@ -1,13 +1,13 @@
-"""The settings of an event store: where events are, when states are kept, when events move away."""
+"""The settings of an event store: where events are, and when they move away."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from bridge.config.durations import DURATION
-from bridge.core.secret import Dsn
+from bridge.core.secret import Dsn, Secret
 
 _STREAM_NAME = {
     "pattern": r"^[A-Za-z0-9_-]{1,64}$",
@@ -22,18 +22,13 @@ _OWN: dict[str, tuple[str, ...]] = {
 }
 """Type of a store to the settings that belong to it."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotsConfig:
-    """When `pgbridge events snapshot` keeps states, so that rebuilding them reads fewer events.
-
-    Attributes:
-        enabled: whether it may.
-        interval: how many new events an aggregate has to have, unless it is named.
-    """
-
-    enabled: bool = True
-    interval: int = field(default=100, metadata={"ge": 1})
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "memory": (),
+    "sqlite": ("path",),
+    "postgres": (),
+    "jetstream": ("servers", "stream"),
+}
+"""Type of a store to the settings that it cannot do without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +54,9 @@ class StoreConfig:
         path: of the file, for ``sqlite``.
         dsn: connection string of the database, for ``postgres``; that of the source by default.
         schema: name of the schema, for ``postgres``: ``pgbridge_events`` by default.
-        servers: URLs of the servers of one cluster, for ``jetstream``.
+        servers: URLs of the servers of one cluster, for ``jetstream``; they may hold a login.
         stream: name of the stream, for ``jetstream``.
         replicas: on how many servers each event is kept, for ``jetstream``: 3 by default.
-        snapshots: when states of aggregates are kept.
         archive: where old events go; left out, they stay where they are.
     """
 
@@ -70,23 +64,25 @@ class StoreConfig:
     path: Path | None = None
     dsn: Dsn | None = None
     schema: str | None = field(default=None, metadata={"min_length": 1, "max_length": 63})
-    servers: tuple[str, ...] | None = field(default=None, metadata={"min_length": 1})
+    servers: tuple[Secret, ...] | None = field(default=None, metadata={"min_length": 1})
     stream: str | None = field(default=None, metadata=_STREAM_NAME)
     replicas: int | None = field(default=None, metadata={"ge": 1, "le": 5})
-    snapshots: SnapshotsConfig = field(default_factory=SnapshotsConfig)
     archive: ArchiveConfig | None = None
 
     def __post_init__(self) -> None:
+        # A program may give plain texts; they are as secret as those of a file.
+        if isinstance(self.dsn, str):
+            object.__setattr__(self, "dsn", Dsn(self.dsn))
+        servers = tuple(Secret(url) if isinstance(url, str) else url for url in self.servers or ())
+        object.__setattr__(self, "servers", servers or None)
         for other, names in _OWN.items():
             foreign = [name for name in names if getattr(self, name) is not None]
             if other != self.type and foreign:
                 raise ValueError(
                     f"{foreign[0]} is given, which belongs to the type {other}, not {self.type}."
                 )
-        needed: dict[str, Any] = {"sqlite": "path", "jetstream": "servers"}
-        if (name := needed.get(self.type)) and getattr(self, name) is None:
-            raise ValueError(f"{name} is missing, which the type {self.type} needs.")
-        if self.type == "jetstream" and self.stream is None:
-            raise ValueError("stream is missing, which the type jetstream needs.")
+        for name in _NEEDED[self.type]:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is missing, which the type {self.type} needs.")
         if self.type == "memory" and self.archive is not None:
             raise ValueError("archive is given, but the type memory keeps nothing.")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 
 from bridge.config.event_store import StoreConfig
-from bridge.core.secret import Dsn
+from bridge.core.secret import Dsn, Secret
 from bridge.event_stores import open_storage
 from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.expected_version import ANY, ExpectedVersion
@@ -109,7 +109,7 @@ DURABLE_HOMES = HOMES[1:]
 
 def settings_of(values: dict[str, Any]) -> StoreConfig:
     """Return the settings that plain values, such as those of a JSON file, stand for."""
-    kinds = {"path": Path, "dsn": Dsn, "servers": tuple}
+    kinds = {"path": Path, "dsn": Dsn, "servers": lambda urls: tuple(map(Secret, urls))}
     return StoreConfig(
         **{name: kinds.get(name, lambda same: same)(value) for name, value in values.items()}
     )
