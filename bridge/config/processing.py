@@ -39,8 +39,8 @@ class ProcessingConfig:
         buffer_size: events that may wait in memory for the processors, in place of
             `backpressure.max_events`; the other bounds there count here too.
         row_timeout: how long an event may wait for a batch to fill, such as `50ms`.
-        max_buffer_memory_mb: what the states of windows may take in memory, in millions of bytes;
-            what is beyond waits in the store. null for no limit.
+        max_buffer_memory_mb: what the states of processors may take in memory, in millions of
+            bytes; what is beyond waits in the store. null for no limit.
         enable_compression: whether states are compressed in the store.
     """
 

@@ -19,7 +19,7 @@ class StreamingConfig:
         buffer_size: how many events may wait in memory for the processors.
         row_timeout: how long an event may wait for a batch to fill, in microseconds or a
             timedelta.
-        max_buffer_memory_mb: how much the states of windows may take in memory, in millions of
+        max_buffer_memory_mb: how much the states of processors may take in memory, in millions of
             bytes; None for no limit.
         enable_compression: whether states are compressed where they are stored.
 

@@ -104,7 +104,9 @@ class AsOfJoin:
 
         A watermark lower than the one of a side leaves that side as it is.
         """
-        return self._out([], self.inputs.advance(watermark))
+        rows = self._kept.join(self.inputs.advance(watermark))
+        self._rows += len(rows)
+        return rows
 
     def flush(self) -> list[JoinResult]:
         """Return nothing, as ``IntervalJoin`` does."""
@@ -152,19 +154,17 @@ class AsOfJoin:
     def _process(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
         if not self.inputs.admit(side, event):
             return []
-        rows: list[JoinResult] = []
         if is_null(event.key):
-            self.inputs.count_null_key(side)
-            if side in self.pads:
-                rows.append(row_alone(self.name, side, event))
-        else:
-            self._arrivals += 1
-            self._kept.add(side, event, self._arrivals)
-        watermark = self.inputs.observe(side, event.timestamp, moves_time=moves_time)
-        return self._out(rows, watermark)
+            return self._without_key(side, event, moves_time)
+        self._arrivals += 1
+        self._kept.add(side, event, self._arrivals)
+        rows = self._kept.join(self.inputs.observe(side, event.timestamp, moves_time=moves_time))
+        self._rows += len(rows)
+        return rows
 
-    def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
-        """Return the rows and those that are certain now that the watermark is there."""
-        rows += self._kept.join(watermark)
+    def _without_key(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
+        self.inputs.count_null_key(side)
+        rows = [row_alone(self.name, side, event)] if side in self.pads else []
+        rows += self._kept.join(self.inputs.observe(side, event.timestamp, moves_time=moves_time))
         self._rows += len(rows)
         return rows

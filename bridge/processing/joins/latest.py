@@ -56,7 +56,9 @@ class LatestEvents:
 
     def add(self, side: Side, event: StreamEvent, arrival: int) -> None:
         """Let an event wait for its time."""
-        heappush(self._waiting, _waiting(_LEFT if side == "left" else _RIGHT, arrival, event))
+        rank = _LEFT if side == "left" else _RIGHT
+        waiting = _Waiting(event.timestamp, rank, event.sequence, arrival, event)
+        heappush(self._waiting, waiting)
 
     def join(self, watermark: int) -> list[JoinResult]:
         """Go through the events that the watermark has passed, and return their rows.
@@ -101,9 +103,10 @@ class LatestEvents:
     def load(self, plain: Any) -> None:
         """Keep what ``dump`` returned, and nothing else."""
         self._waiting = [
-            _waiting(side, arrival, StreamEvent(*fields))
-            for side, arrival, fields in plain["waiting"]
-        ]
+            _Waiting(event.timestamp, rank, event.sequence, arrival, event)
+            for rank, arrival, fields in plain["waiting"]
+            for event in (StreamEvent(*fields),)
+        ]  # sorted, as a heap may be
         self._latest, self._looks = {}, []
         for fields in plain["latest"]:
             self._keep_latest(StreamEvent(*fields))
@@ -142,7 +145,3 @@ class LatestEvents:
                 del self._latest[key]
             else:
                 self._look_again(key, right)
-
-
-def _waiting(side: int, arrival: int, event: StreamEvent) -> _Waiting:
-    return _Waiting(event.timestamp, side, event.sequence, arrival, event)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import event as seen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.errors import BridgeError, EnvironmentProblem
@@ -90,6 +90,7 @@ def shown(late: Sequence[StreamEvent]) -> list[str]:
     return list(map(repr, late))
 
 
+@settings(deadline=None)
 @given(
     index=st.integers(0, len(WINDOWS) - 1),
     steps=steps,
@@ -126,6 +127,7 @@ def test_it_gives_what_one_piece_gives(index: int, steps: list[Any], limit: int)
     assert partitioned.get_stats() == plain.get_stats()
 
 
+@settings(deadline=None)
 @given(
     index=st.integers(0, len(WINDOWS) - 1),
     batch=st.lists(events, max_size=30),
@@ -144,6 +146,7 @@ def test_the_cut_into_batches_changes_nothing_not_even_the_order(
     assert [r.id for r in given] == [r.id for r in whole.process_batch(batch)]
 
 
+@settings(deadline=None)
 @given(
     index=st.integers(0, len(WINDOWS) - 1),
     before=st.lists(events, max_size=30),
@@ -162,6 +165,7 @@ def test_it_goes_on_from_a_state_in_one_piece(
     assert in_order_of_keys(given) == in_order_of_keys(expected)
 
 
+@settings(deadline=None)
 @given(st.lists(events, max_size=20))
 def test_a_table_can_be_emptied(batch: list[StreamEvent]) -> None:
     plain = make_plain(1)
