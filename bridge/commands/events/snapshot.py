@@ -31,11 +31,7 @@ _Fold = Callable[[Any, "DomainEvent"], Any]
 def add_parser(subparsers: Subparsers) -> None:
     """Add the verb."""
     snapshot = add_verb(subparsers, "snapshot", "keep the states of aggregates", _snapshot)
-    snapshot.add_argument(
-        "id",
-        nargs="?",
-        help="of the aggregate; by default all of the type with `snapshots.interval` new events",
-    )
+    snapshot.add_argument("id", nargs="?", help="of the aggregate; all of the type by default")
     aggregate_type_flag(snapshot)
     snapshot.add_argument(
         "--apply",
@@ -48,6 +44,13 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     snapshot.add_argument(
         "--version", type=int, default=1, metavar="N", help="of the schema of the state (1)"
+    )
+    snapshot.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of a type, only aggregates with so many events behind their snapshot (1)",
     )
     projection_flag(snapshot)
 
@@ -67,19 +70,12 @@ def _snapshot(args: Namespace) -> int:
     config = load_settings(args)
     apply = cast("_Fold", load_function(args.apply, role="fold"))
     made = 0
-    projection = chosen_projection(config, args.projection)
-    settings = projection.store.snapshots
-    if not settings.enabled:
-        raise ConfigError(
-            f"The store of projection {projection.name} keeps no snapshots.",
-            remedy="Set snapshots.enabled of the store.",
-        )
     with (
-        open_store(config, projection) as storage,
+        open_store(config, chosen_projection(config, args.projection)) as storage,
         progress("Folding", None) as advance,
     ):
         store = EventStore(storage)
-        for kind, one in _aggregates(storage, args, settings.interval):
+        for kind, one in _aggregates(storage, args):
             made += _keep(store, kind, one, apply, initial, args.version)
             advance(1)
     if args.json:
@@ -89,7 +85,7 @@ def _snapshot(args: Namespace) -> int:
     return EXIT_OK
 
 
-def _aggregates(storage: EventStorage, args: Namespace, interval: int) -> Iterator[tuple[str, str]]:
+def _aggregates(storage: EventStorage, args: Namespace) -> Iterator[tuple[str, str]]:
     if args.id is not None:
         yield type_of(storage, args.id, args.aggregate_type), args.id
         return
@@ -100,7 +96,7 @@ def _aggregates(storage: EventStorage, args: Namespace, interval: int) -> Iterat
                 return
             kind, one, last, _ = head
             newest = storage.snapshot(kind, one, args.version)
-            if last - (newest.last_sequence if newest else 0) >= interval:
+            if last - (newest.last_sequence if newest else 0) >= args.every:
                 yield kind, one
         after = page[-1].aggregate_type, page[-1].aggregate_id
 
