@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from typing import TypeVar
 
 import pytest
 
@@ -26,7 +27,10 @@ WRITERS = 4
 AFTER_A_KILL = 5
 """Appends of each writer that come after a kill."""
 
+_PAUSE_S = 0.02
 _TIMEOUT_S = 120
+
+T = TypeVar("T")
 
 
 @pytest.fixture(params=[0, pytest.param(1, marks=pytest.mark.nightly)], ids=["system", "package"])
@@ -92,9 +96,9 @@ class Load:
 
     def _count(self, writer: int) -> None:
         """Count on from the newest event of one aggregate that all writers share."""
-        storage = self.open()
+        storage = _patiently(self.open)
         number = 0
-        while not self._ending.is_set():
+        while not self._ending.wait(_PAUSE_S):
             number += 1
             event = make_event(10_000_000 * (writer + 1) + number)
             while not self._is_counted(storage, event):
@@ -103,18 +107,13 @@ class Load:
         storage.close()
 
     def _is_counted(self, storage: JetStreamStorage, event: NewEvent) -> bool:
-        head = storage.head("Counter", "shared")
+        head = _patiently(lambda: storage.head("Counter", "shared"))
         last = head.last_sequence if head else 0
         event = event._replace(data=json.dumps({"count": last + 1}))
         write = Write("Counter", "shared", last or NO_STREAM, (event,))
         try:
             # What became of it is not known after a timeout: the same again finds out.
-            self.acknowledged += eventually(
-                lambda: storage.append([write]),
-                timeout=_TIMEOUT_S,
-                message="the store answers",
-                ignoring=(Transient,),
-            )
+            self.acknowledged += _patiently(lambda: storage.append([write]))
         except ConcurrencyConflict:
             self.conflicts += 1
             return False
@@ -123,8 +122,8 @@ class Load:
     def _project(self, writer: int) -> None:
         """Append a row of numbers like a projection that starts anew every now and then."""
         while not self._ending.is_set():
-            storage = self.open()
-            found = storage.progress("numbers")
+            storage = _patiently(self.open)
+            found = _patiently(lambda: storage.progress("numbers"))  # noqa: B023
             number = found.position.ordinal if found else 0
             assert number >= self.projected, "a progress that was acknowledged is lost"
             for _ in range(self._chance.randint(1, 8)):
@@ -138,6 +137,14 @@ class Load:
                 self.projected = number
                 self.appends[writer] += 1
             storage.close()
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Call until the store answers, and return what it says."""
+    (answer,) = eventually(
+        lambda: [call()], timeout=_TIMEOUT_S, message="the store answers", ignoring=(Transient,)
+    )
+    return answer
 
 
 def _writes(batch: range) -> Iterator[Write]:

@@ -52,7 +52,8 @@ from bridge.runtime.eventstores.jetstream.publishing import (
 from bridge.runtime.eventstores.jetstream.stream import Stream
 
 _AT_ONCE: Final = 256
-"""Messages that are on their way."""
+_BYTES_AT_ONCE: Final = 8 * 1024 * 1024
+"""Messages that are on their way, and the size of their bodies."""
 
 _LOADS_AT_ONCE: Final = 64
 _TAKEN: Final = -1
@@ -251,8 +252,7 @@ class Appender:
             how many got there, in their order, and why the next one did not; None if nobody knows.
         """
         sent = 0
-        for start in range(0, len(pieces), at_once):
-            window = pieces[start : start + at_once]
+        for window in _windows(pieces, at_once):
             publications = self._publications(window, subjects, attempt)
             if progress is not None and sent + len(window) == len(pieces):
                 publications[-1].headers[PROGRESS] = progress
@@ -347,3 +347,16 @@ def _rest_of(write: Write, stored: dict[str, Recorded]) -> Write:
             break
         begun += 1
     return write._replace(events=write.events[begun:])
+
+
+def _windows(pieces: Sequence[_Piece], at_once: int) -> Iterator[list[_Piece]]:
+    """Yield the pieces in their order, as many as may be on their way together."""
+    window: list[_Piece] = []
+    size = 0
+    for piece in pieces:
+        if len(window) == at_once or (window and size + len(piece.data) > _BYTES_AT_ONCE):
+            yield window
+            window, size = [], 0
+        window.append(piece)
+        size += len(piece.data)
+    yield window

@@ -33,7 +33,7 @@ from bridge.runtime.eventstores.jetstream.progress import Progresses, header
 from bridge.runtime.eventstores.jetstream.publishing import Publisher
 from bridge.runtime.eventstores.jetstream.stream import Stream
 
-_PATIENCE_S: Final = 20.0
+_PATIENCE_S: Final = 30.0
 """A cluster needs up to ten seconds to notice that a leader is gone, and to elect another."""
 
 _HEADS_AT_ONCE: Final = 64
