@@ -50,7 +50,7 @@ def resume_projection(
         "projection_started",
         projection=name,
         position=None if position is None else str(position),
-        events=storage.last(),
+        last_global_sequence=storage.last(),
     )
     return position
 
