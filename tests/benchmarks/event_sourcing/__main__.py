@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -12,10 +13,11 @@ from pathlib import Path
 
 from bridge.core.errors import BridgeError
 from tests.benchmarks.event_sourcing.contestant import Load
-from tests.benchmarks.event_sourcing.measure import race
+from tests.benchmarks.event_sourcing.measure import Servers, race
 from tests.benchmarks.event_sourcing.report import document, table
 from tests.benchmarks.figures import RESULTS, machine
 from tests.benchmarks.server import address, benchmark_server
+from tests.fixtures.nats.cluster import NatsCluster, programs
 
 _USUAL = Load(single=2_000, batches=200, batch=100, history=100_000)
 _QUICK = Load(single=200, batches=20, batch=100, history=5_000)
@@ -29,8 +31,12 @@ def main() -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {**machine(), "peer": _peer()}
     try:
-        with benchmark_server() as server:
-            runs = race(load, address(server), repeat=args.repeat, note=_note)
+        with ExitStack() as stack:
+            postgres = address(stack.enter_context(benchmark_server()))
+            found = programs()
+            nats = stack.enter_context(NatsCluster(found[0][0])).servers if found else ()
+            servers = Servers(postgres=postgres, nats=tuple(nats))
+            runs = race(load, servers, repeat=args.repeat, note=_note)
     except BridgeError as error:
         print(error, file=sys.stderr)
         return 1

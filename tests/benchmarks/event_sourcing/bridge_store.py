@@ -51,14 +51,14 @@ class BridgeStore:
         self._filled += events
 
     def rebuild(self) -> int:
-        return self._plain.rebuild_state(_FILLED, 0, _sum)
+        return self._plain.rebuild_state(_FILLED, 0, _sum, aggregate_type="Account")
 
     def snapshot(self) -> None:
-        self._store.rebuild_state(_FILLED, 0, _sum)
+        self._store.rebuild_state(_FILLED, 0, _sum, aggregate_type="Account")
         self.fill(TAIL)
 
     def rebuild_from_snapshot(self) -> int:
-        return self._store.rebuild_state(_FILLED, 0, _sum)
+        return self._store.rebuild_state(_FILLED, 0, _sum, aggregate_type="Account")
 
     def read_all(self) -> int:
         return sum(1 for event in self._store.read_all() if event.data)

@@ -1,8 +1,8 @@
 """A process in which one contestant does everything once.
 
 ``python -m tests.benchmarks.event_sourcing.run STORE LOAD PLACE`` prints the figures as JSON.
-LOAD is the JSON of a :class:`Load`; PLACE is a directory, or the connection string of an empty
-database.
+LOAD is the JSON of a :class:`Load`; PLACE is a directory, the connection string of an empty
+database, or the URLs of NATS servers with commas between them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import argparse
 import json
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bridge.config.event_store import StoreConfig
-from bridge.core.secret import Dsn
+from bridge.core.secret import Dsn, Secret
 from tests.benchmarks.event_sourcing.contestant import TAIL, Contestant, Load
 
 MEMORY = "pgbridge, memory"
 SQLITE = "pgbridge, SQLite"
 POSTGRES = "pgbridge, PostgreSQL"
+JETSTREAM = "pgbridge, JetStream"
 PEER_SQLITE = "eventsourcing, SQLite"
 PEER_POSTGRES = "eventsourcing, PostgreSQL"
 
@@ -43,6 +45,11 @@ def open_store(name: str, place: str) -> Contestant:
         MEMORY: lambda: StoreConfig(type="memory"),
         SQLITE: lambda: StoreConfig(type="sqlite", path=Path(place) / "events.db"),
         POSTGRES: lambda: StoreConfig(type="postgres", dsn=Dsn(place)),
+        JETSTREAM: lambda: StoreConfig(
+            type="jetstream",
+            servers=tuple(map(Secret, place.split(","))),
+            stream=f"bench-{uuid.uuid4().hex[:12]}",
+        ),
     }
     return BridgeStore(settings[name]())
 
