@@ -37,8 +37,9 @@ def _status(args: Namespace) -> int:
     else:
         rows = [(name.replace("_", " "), value) for name, value in slot.items()]
         print_table(("slot", slot["name"]), rows[1:])
-    print()
-    print_sinks(found["sinks"])
+    if found["sinks"]:
+        print()
+        print_sinks(found["sinks"])
     if found["processors"]:
         print()
         print_processors(found["processors"], found["processing"])
