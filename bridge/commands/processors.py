@@ -9,6 +9,7 @@ from bridge.commands.output import print_table
 
 if TYPE_CHECKING:
     from bridge.config import Config
+    from bridge.config.processors import ProcessorConfig
     from bridge.processing.state.store import StateStore
 
 
@@ -23,7 +24,7 @@ def processing_state(config: Config) -> dict[str, Any] | None:
     Returns:
         None before the first run.
     """
-    from bridge.core.errors import Transient
+    from bridge.core.errors import EnvironmentProblem, Transient
     from bridge.processing.state.figures import stored_figures
 
     found: dict[str, Any] = {
@@ -45,7 +46,7 @@ def processing_state(config: Config) -> dict[str, Any] | None:
             found["figures"] = stored_figures(store, sizes)
         finally:
             store.close()
-    except Transient as error:
+    except (EnvironmentProblem, Transient) as error:  # the rest is worth showing all the same
         return {**found, "problem": error.message}
     stored: Counter[str] = Counter()
     for name, size in sizes.items():
@@ -95,16 +96,30 @@ def processor_states(config: Config, processing: dict[str, Any] | None) -> list[
     except EnvironmentProblem:
         pass  # the bridge has not run yet
     known = processing or {"figures": {}, "stored_bytes": {}}
+    names = [_name_of(processor, i) for i, processor in enumerate(config.processors)]
     return [
         {
-            "name": processor.name,
+            "name": name,
             "sinks": list(processor.targets),
-            "dead_letters": parked.get(f"processor:{processor.name}", 0),
-            "stored_bytes": known["stored_bytes"].get(processor.name),
-            "figures": known["figures"].get(processor.name),
+            "dead_letters": parked.get(f"processor:{name}", 0),
+            "stored_bytes": known["stored_bytes"].get(name),
+            "figures": known["figures"].get(name),
         }
-        for processor in config.processors
+        for name, processor in zip(names, config.processors, strict=True)
     ]
+
+
+def _name_of(processor: ProcessorConfig, index: int) -> str:
+    """Return the name of a processor, which in Python its function has; else how it is found."""
+    if processor.python is None:
+        return processor.name
+    from bridge.core.errors import ConfigError
+    from bridge.dataflow.python import find_processor
+
+    try:
+        return find_processor(processor, f"processors[{index}]").name
+    except ConfigError:
+        return processor.python
 
 
 def print_processors(processors: list[dict[str, Any]], state: dict[str, Any] | None) -> None:
@@ -125,7 +140,7 @@ def print_processors(processors: list[dict[str, Any]], state: dict[str, Any] | N
     if state is None:
         return
     if state["problem"] is not None:
-        print(f"\nThe {state['store']} store of the processors is away: {state['problem']}")
+        print(f"\nThe store of the processors cannot be read: {state['problem']}")
         return
     waiting = sum(state["waiting"].values())
     print(

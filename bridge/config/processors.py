@@ -15,10 +15,11 @@ from bridge.config.inputs import COMMIT_TIME, EXPRESSION, FromConfig, InputConfi
 from bridge.config.joins import JoinConfig
 from bridge.config.patterns import PatternConfig
 
-_NAME: Final = {
+NAME: Final = {
     "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
     "form": "at most 63 letters, digits, dots, dashes and underscores",
 }
+"""Metadata of the name of a processor."""
 _COUNT: Final = {"ge": 1}
 
 
@@ -82,7 +83,7 @@ class ProcessorConfig:
         timed_out_to: names of sinks that get the partial matches of a pattern whose time is over.
     """
 
-    name: str = field(default="", metadata=_NAME)
+    name: str = field(default="", metadata=NAME)
     python: str | None = field(
         default=None,
         metadata={

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from bridge.config.processors import ProcessorConfig
+from bridge.config.processors import NAME, ProcessorConfig
 from bridge.core.errors import ConfigError
 from bridge.dataflow.dataflow import Dataflow
 from bridge.dataflow.places import at_place
@@ -39,6 +40,11 @@ def load_processor(
     found = find_processor(config, place)
     _check_side_outputs(found, config, place)
     with at_place(f"{place}.python ({config.python})"):
+        if re.fullmatch(NAME["pattern"], found.name) is None:
+            raise ConfigError(
+                f"the name {found.name!r} has to be {NAME['form']}.",
+                remedy="Give @processor a name.",
+            )
         match found.definition:
             case Windowed() as windowed:
                 return make_python_windows(

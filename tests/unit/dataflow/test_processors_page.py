@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import MISSING, Field, fields, is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
@@ -15,6 +16,9 @@ from bridge.config import load_config
 from bridge.config.docstrings import attribute_docs, setting_name
 from bridge.config.processors import ProcessorConfig
 from bridge.dataflow import make_dataflows
+from bridge.processing.events import StreamEvent
+from bridge.processing.patterns import PatternMatcher
+from tests.unit.dataflow.shop import Shop
 
 PAGE = Path(__file__).parents[3] / "docs/processors.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -64,3 +68,22 @@ def test_the_examples_compile(
     file = tmp_path / "pgbridge.yaml"
     file.write_text(text)
     assert make_dataflows(load_config(file, {}, {}).processors)
+
+
+def test_the_join_and_the_pattern_in_python_give_what_they_say() -> None:
+    module: dict[str, Any] = {}
+    exec(compile(blocks("python")[1], str(PAGE), "exec"), module)
+    missing, small_then_large = module["missing_payment"], module["card_testing"]
+    order = {"id": 7, "total": Decimal("10.00")}
+    assert missing(order, None) == {"order": 7, "missing": Decimal("10.00")}
+    assert missing(order, {"paid": Decimal("10.00")}) is None
+    shop = Shop()
+    assert small_then_large(shop.payment(0, 7, "1.50", id=3)) == {
+        "id": 3,
+        "amount": Decimal("1.50"),
+    }
+    matcher = PatternMatcher(small_then_large.definition.pattern)
+    for i, amount in enumerate([1, 50, 501]):
+        matcher.process_event(StreamEvent("visa", i, {"amount": Decimal(amount)}, 1, i))
+    [match] = matcher.advance(9)
+    assert [event.value["amount"] for event in match.events["large"]] == [501]

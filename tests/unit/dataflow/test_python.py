@@ -117,7 +117,7 @@ def test_what_a_function_cannot_do_rejects_the_event_and_no_other(
     load: Callable[..., Dataflow], settings: dict[str, Any], function: Any, reason: str
 ) -> None:
     stream = Stream()
-    flow = load(defined(function, **settings))
+    flow = load(defined(function, name="orders", **settings))
     assert flow.process([stream.insert(0, order()), stream.other(99)]) == []
     [(_, why)] = flow.take_rejected()
     assert reason in why
