@@ -36,7 +36,7 @@ def sink_states(config: Config) -> list[dict[str, Any]]:
     ``position`` is up to where the target holds the events. ``waiting_events`` and
     ``waiting_bytes`` are what an optional sink's spill holds for it; None for a required sink,
     whose events wait in the slot. For a sink that gets results, ``waiting_events`` are those that
-    the store of the processors holds for it; None while that store is away.
+    the store of the processors holds for it; None while that cannot be read.
     """
     from bridge.core.errors import EnvironmentProblem
     from bridge.fanout import spill_directory
