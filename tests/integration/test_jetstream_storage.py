@@ -250,8 +250,12 @@ def test_a_server_that_cannot_be_used_is_named_without_its_password(
         storage.close()
 
 
-def test_without_the_library_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_that_is_none_and_a_library_that_is_missing_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigError, match="no URL of NATS") as caught:
+        JetStreamStorage(["nats://u:secret@host:badport"], stream="events")
+    assert "secret" not in str(caught.value)
     monkeypatch.setitem(sys.modules, "nats", None)
-
     with pytest.raises(ConfigError, match=r"pgbridge\[jetstream\]"):
         JetStreamStorage(["nats://127.0.0.1:4222"], stream="events")

@@ -38,7 +38,7 @@ class Link:
             not while it elects a leader.
 
     Raises:
-        ConfigError: the library is not installed.
+        ConfigError: the library is not installed, or a server is no URL.
         EnvironmentProblem: the servers do not let us in.
         Transient: no server answers.
     """
@@ -142,10 +142,15 @@ class Link:
                 ),
                 min(_CONNECT_TIMEOUT_S, self.patience_s),
             )
-        except (nats.errors.Error, OSError, ValueError) as error:
+        except nats.errors.Error as error:
+            raise ConfigError(
+                "One of the servers of the event store is no URL of NATS.",
+                remedy="Give URLs such as nats://nats-1:4222.",
+            ) from error
+        except OSError as error:
             raise self._no_connection(error) from error
 
-    def _no_connection(self, error: BaseException) -> ConfigError | EnvironmentProblem | Transient:
+    def _no_connection(self, error: BaseException) -> EnvironmentProblem | Transient:
         # Its words are the server's; an error of a URL could show a password.
         cause = self._last_error or error
         if "authorization" in str(cause).lower():

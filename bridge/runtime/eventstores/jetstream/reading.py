@@ -105,17 +105,17 @@ class Reader:
                 return found
             if pulled:
                 continue
-            if not self._consumer.waits:
-                await self.close()
+            # That server has nothing, or is gone; the leader knows, and the next consumer is made
+            # on another server, perhaps.
+            await self.close()
+            message = await self._stream.next(self._subject, self.place)
+            if message is not None:
+                return [message]
             await patience.pause("reading the stream")
 
 
 class _Consumer:
-    """A consumer of a stream, from which messages are pulled.
-
-    Attributes:
-        waits: the server says that it has nothing yet; otherwise nobody says anything.
-    """
+    """A consumer of a stream, from which messages are pulled."""
 
     def __init__(self, stream: Stream, name: str) -> None:
         self._stream = stream
@@ -129,7 +129,6 @@ class _Consumer:
         self._broken = False
         self._status = False
         self._batch = _BATCH // 4
-        self.waits = False
 
     async def pull(self, end: int) -> list[Message]:
         """Return messages that follow; none if the server has none for now, or is gone."""
@@ -155,7 +154,6 @@ class _Consumer:
         if found:
             size = sum(len(message.data) for message in found) // len(found) + 1
             self._batch = max(1, min(_BATCH, _BATCH_BYTES // size))
-        self.waits = self._status and not self._broken
         return found
 
     async def _wait(self) -> None:

@@ -53,7 +53,7 @@ class JetStreamStorage:
         patience_s: how long the cluster may not answer, in seconds, before that is an error.
 
     Raises:
-        ConfigError: nats-py is not installed.
+        ConfigError: nats-py is not installed, or a server is no URL.
         EnvironmentProblem: the servers refuse us, or the stream is not one for events.
         Transient: no server answers.
     """
