@@ -28,6 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def _doctor(args: Namespace) -> int:
     from bridge.commands.settings import load_settings
     from bridge.dataflow import changelog_tables, make_dataflows
+    from bridge.dataflow.tables import processor_findings
     from bridge.postgres.connection import Database
     from bridge.postgres.preflight import Expected, Status, run_checks
     from bridge.projecting import make_projections
@@ -37,7 +38,7 @@ def _doctor(args: Namespace) -> int:
     config = load_settings(args)
     for sink in config.sinks:
         make_selection(sink)  # its filter may name a function that is not there
-    make_dataflows(config.processors)  # one may not be right, though its expressions can be read
+    dataflows = make_dataflows(config.processors)
     projections = make_projections(config.projections)
     source = config.source
     database = Database(source.dsn)
@@ -54,6 +55,7 @@ def _doctor(args: Namespace) -> int:
         ),
         sql=sql,
     )
+    findings += processor_findings(sql, source.publication, config.values, dataflows)
     findings += projection_findings(sql, source.publication, projections)
     counts = {status.value: 0 for status in Status}
     for finding in findings:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bridge.core.events import CdcEvent
 
 if TYPE_CHECKING:
+    from bridge.dataflow.inputs import Input
     from bridge.processing.state.results import Result
 
 
@@ -24,6 +25,7 @@ class Dataflow(Protocol):
             not its own.
         sinks: the names of those that get its results.
         needs_rows: patterns of the tables whose rows it has to see before it begins.
+        inputs: what it reads changes with: one, or the two sides of a join.
     """
 
     @property
@@ -37,6 +39,9 @@ class Dataflow(Protocol):
 
     @property
     def needs_rows(self) -> tuple[str, ...]: ...
+
+    @property
+    def inputs(self) -> tuple[Input, ...]: ...
 
     def process(self, events: Sequence[CdcEvent]) -> list[Result]:
         """Take events in, in the order of the stream; those of other tables are left out.

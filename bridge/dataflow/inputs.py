@@ -72,6 +72,7 @@ class Input:
 
     Attributes:
         aliases: names of the parts of the key, in their order.
+        tables: patterns.
         clock: the highest time of the server that was heard of, in microseconds; part of the state.
     """
 
@@ -87,6 +88,7 @@ class Input:
         self._check = check
         self._selected: dict[Relation, bool] = {}
         self.aliases = tuple(reading.key)
+        self.tables = reading.tables
         self.clock = 0
 
     @property

@@ -130,6 +130,7 @@ class JoinDataflow:
         self.name = parts.name
         self.state_name = parts.state_name
         self.sinks = parts.sinks
+        self.inputs = (parts.left, parts.right)
         self._left = parts.left
         self._right = parts.right
         self._time = StreamTime((parts.left, parts.right), lag)

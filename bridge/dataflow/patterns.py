@@ -167,6 +167,7 @@ class PatternDataflow:
         self.name = parts.name
         self.state_name = parts.state_name
         self.sinks = parts.sinks
+        self.inputs = (parts.input,)
         self._timed_out_sinks = parts.timed_out_sinks
         self._input = parts.input
         self._steps = parts.steps

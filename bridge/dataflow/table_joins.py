@@ -146,6 +146,7 @@ class TableJoinDataflow:
         self.name = parts.name
         self.state_name = parts.state_name
         self.sinks = parts.sinks
+        self.inputs = (parts.left, parts.right)
         self.needs_rows = needs_rows
         self._place = parts.place
         self._left = parts.left

@@ -104,6 +104,7 @@ class WindowDataflow:
         self.state_name = rules.state_name
         self.sinks = rules.sinks
         self.needs_rows = rules.needs_rows
+        self.inputs = (source,)
         self._rules = rules
         self._input = source
         self._aggregates = aggregates

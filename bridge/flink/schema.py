@@ -38,29 +38,12 @@ def relations_of_database(config: Config) -> list[Relation]:
     Raises:
         EnvironmentProblem: the server does not answer, or the publication has no tables.
     """
-    from bridge.postgres.catalog import Catalog
     from bridge.postgres.connection import Database
+    from bridge.published_relations import published_relations
 
     source = config.source
-    catalog = Catalog(Database(source.sql_dsn or source.dsn))
-    tables = catalog.published_tables(source.publication)
-    oids = {column.type_oid for table in tables for column in table.columns}
-    types = {**BUILTIN_TYPES, **catalog.types(oids - set(BUILTIN_TYPES))}
-    return [
-        Relation(
-            oid=table.oid,
-            schema=table.schema,
-            table=table.table,
-            replica_identity=table.replica_identity,
-            columns=make_columns(
-                [(c.name, c.type_oid, c.type_modifier, c.in_identity) for c in table.columns],
-                types,
-                config.values,
-            ),
-            primary_key=table.primary_key,
-        )
-        for table in tables
-    ]
+    database = Database(source.sql_dsn or source.dsn)
+    return published_relations(database, source.publication, config.values)
 
 
 def relations_of_file(path: Path, style: ValueStyle) -> list[Relation]:
