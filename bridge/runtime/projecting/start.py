@@ -38,8 +38,8 @@ def resume_projection(
     elif not start.accept_gap:
         raise GapDetected(
             f"Projection {name!r}: {problem}",
-            remedy=f"Give it {'an empty store' if start.first else 'the store of the last run'}. Or "
-            "start with --accept-gap to append to the events that are there.",
+            remedy=f"Give it {'an empty store' if start.first else 'the store of the last run'}, "
+            "or start with --accept-gap to append to the events that are there.",
         )
     else:
         log.warning("projection_gap_accepted", projection=name, reason=problem)
