@@ -10,6 +10,9 @@ from bridge.processing.joins.inputs import Side
 from bridge.processing.joins.result import JoinResult
 from bridge.processing.watermark import END
 
+_PATIENCE: Final = 8
+"""This part of the tolerance longer a right event may be kept than it can be a partner."""
+
 _RIGHT: Final = 0
 _LEFT: Final = 1
 
@@ -36,6 +39,8 @@ class LatestEvents:
     def __init__(self, join: str, tolerance: int | None, pads: frozenset[Side]) -> None:
         self._join = join
         self._tolerance = tolerance
+        # Dropping gives no row and can wait, so that a partition is not loaded for each event.
+        self._patience = (tolerance or 0) // _PATIENCE
         self._pads = "left" in pads
         self._waiting: list[_Waiting] = []
         self._latest: dict[Key, StreamEvent] = {}
@@ -45,9 +50,9 @@ class LatestEvents:
 
     @property
     def due(self) -> int:
-        """The watermark at which an event is passed, or may be too old."""
+        """The watermark at which an event is passed, or enough of them are too old."""
         passed = self._waiting[0].timestamp + 1 if self._waiting else END
-        return min(passed, self._looks[0][0] + 1 if self._looks else END)
+        return min(passed, self._looks[0][0] + self._patience + 1 if self._looks else END)
 
     def take(self, item: tuple[Side, StreamEvent, int]) -> tuple[()]:
         """Take an event of a side, with the number of its arrival; it gives nothing at once."""

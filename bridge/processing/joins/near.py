@@ -11,6 +11,9 @@ from bridge.processing.joins.inputs import Side
 from bridge.processing.joins.result import JoinResult
 from bridge.processing.watermark import END
 
+_PATIENCE: Final = 8
+"""This part of the interval longer an event may be kept than it can find partners."""
+
 _timestamp: Final = attrgetter("timestamp")
 
 
@@ -34,11 +37,16 @@ class NearEvents:
         self._after = after
         self.left = Buffer(after, watch_lonely="left" in pads)
         self.right = Buffer(before, watch_lonely="right" in pads)
+        # Dropping what gives no row can wait, so that a partition is not loaded for each event.
+        patience = (before + after) // _PATIENCE
+        self._left_patience = 0 if "left" in pads else patience
+        self._right_patience = 0 if "right" in pads else patience
 
     @property
     def due(self) -> int:
-        """The watermark at which there is something to drop."""
-        return min(self.left.due, self.right.due, END - 1) + 1
+        """The watermark at which there is a row to tell, or enough to drop."""
+        left = self.left.due + self._left_patience
+        return min(left, self.right.due + self._right_patience, END - 1) + 1
 
     def take(self, item: tuple[Side, StreamEvent, int]) -> list[JoinResult]:
         """Take an event of a side, with the number of its arrival; return its pairs."""

@@ -89,7 +89,7 @@ def check(data: st.DataObject) -> None:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_it_gives_what_one_in_memory_gives(data: st.DataObject) -> None:
     check(data)

@@ -40,6 +40,13 @@ def shown(rows: list[Any]) -> list[Any]:
     return [(row.id, repr(tuple(row))) for row in rows]  # a NaN would not equal itself
 
 
+def stats(join: Any) -> list[Any]:
+    """Return what a join says of itself, but for what is kept: that may be a little more."""
+    found = join.get_stats()
+    sides = [(side.events, side.late, side.null_keys) for side in (found.left, found.right)]
+    return [*sides, found.results, found.watermark]
+
+
 def check(data: st.DataObject) -> None:
     case: Any = data.draw(CASES)
     run_twins(
@@ -50,10 +57,11 @@ def check(data: st.DataObject) -> None:
         case.steps,
         data.draw(stops(len(case.steps))),
         data.draw(LIMITS),
+        stats,
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_it_gives_what_one_piece_gives(data: st.DataObject) -> None:
     check(data)
@@ -83,6 +91,21 @@ def test_a_partition_is_loaded_once_for_a_batch() -> None:
     rows = join.flush()
     assert [row.key for row in rows] == [(number,) for number in range(2_000)]
     assert 0 < store.loads <= 64
+
+
+def test_time_alone_loads_a_partition_only_where_there_is_enough_to_drop() -> None:
+    store = StoredPartitions()
+    memory = PartitionMemory(0, store)
+    join = PartitionedJoin(IntervalJoin(before=800, after=800), memory=memory, state_name="j-1")
+    for number in range(6_400):
+        join.process_left(StreamEvent((number,), number // 8, "order", sequence=number))
+    join.flush()
+    store.loads = 0
+    for watermark in range(800, 1_801):
+        join.advance(watermark)
+        join.flush()
+    assert join.get_stats().left.kept == 0
+    assert 0 < store.loads <= 64 * 5
 
 
 def test_a_join_in_one_piece_refuses_partitions() -> None:
