@@ -99,10 +99,6 @@ class Appender:
         self._locks: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
         self.place = 0
 
-    def forget(self, key: Key) -> None:
-        """Read an aggregate again before the next append to it."""
-        self._aggregates.forget(key)
-
     async def append(
         self, writes: Sequence[Write], progress: str | None
     ) -> tuple[list[Recorded], bool]:

@@ -11,7 +11,6 @@ OVERTAKEN: Final = frozenset({10070, 10071, 10158, 10164})
 
 NO_MESSAGE: Final = 10037
 NO_STREAM: Final = 10059
-STREAM_EXISTS: Final = 10058
 
 NOT_ENABLED: Final = frozenset({10039, 10076})
 _REMEDIES: Final = {
