@@ -31,6 +31,7 @@ from bridge.processing.state.store import ProcessingCheckpoint, StateStore
 from bridge.processing.streaming_config import StreamingConfig
 from bridge.runtime.backlog import Backlog
 from bridge.runtime.processing.collection import without_collection
+from bridge.runtime.processing.table_forms import TableForms
 from bridge.runtime.retry import Backoff
 from bridge.runtime.worker import DeadLetters
 
@@ -123,6 +124,7 @@ class ProcessingWorker:
         self._batch_size = streaming.batch_size
         self._row_timeout_s = streaming.row_timeout_s
         self._memory = memory
+        self._forms = TableForms()
         self._results: list[Result] = []
         self._changed = False
         self._due_at = monotonic()
@@ -238,11 +240,12 @@ class ProcessingWorker:
 
     def _process_all(self, gathered: Sequence[EventBatch], events: list[CdcEvent]) -> None:
         """Give events to all processors, and release the batches that they came in."""
-        for start in range(0, len(events), self._batch_size):
+        for part, renewed in self._forms.parts(events, self._batch_size):
+            if renewed:
+                self._checkpoint()
             if self._aborting:
                 self._behind = True
                 return
-            part = events[start : start + self._batch_size]
             for dataflow in self._dataflows:
                 self._process(dataflow, part)
             self._position = part[-1].position
@@ -251,7 +254,7 @@ class ProcessingWorker:
         for batch in gathered:
             self.backlog.release(batch)  # the slot holds it until the checkpoint
 
-    def _process(self, dataflow: Dataflow, events: list[CdcEvent]) -> None:
+    def _process(self, dataflow: Dataflow, events: Sequence[CdcEvent]) -> None:
         with _Named(dataflow.name, f"between {events[0].position} and {events[-1].position}"):
             self._results += dataflow.process(events)
             rejected = dataflow.take_rejected()

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from bridge.core.errors import BridgeError, ConfigError, Transient
-from bridge.core.events import CdcEvent, Position
+from bridge.core.events import CdcEvent, EventBatch, Position
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
 from bridge.processing.partitions import PartitionMemory
@@ -23,7 +23,7 @@ from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.processing.worker import PARTICIPANT, ProcessingWorker
 from bridge.runtime.retry import Backoff
 from tests.fixtures.counting_dataflow import CountingDataflow
-from tests.fixtures.events import end_of, many_transactions
+from tests.fixtures.events import end_of, make_event, make_relation, many_transactions
 from tests.fixtures.waiting import eventually
 
 BATCHES = many_transactions(5)
@@ -143,6 +143,27 @@ def test_states_position_and_results_are_stored_together(make_bench: MakeBench) 
     }
     assert last.sequence == bench.committed[-1] == EVENTS
     assert bench.results() == IDS
+
+
+def test_what_came_before_a_table_changed_is_stored_before_its_new_form_is_processed(
+    make_bench: MakeBench,
+) -> None:
+    new_form = make_relation({"id": "int8", "full_name": "text"}, key=["id"])
+    events = [make_event(ordinal=ordinal) for ordinal in range(5)]
+    events += [make_event(ordinal=ordinal, relation=new_form) for ordinal in range(5, 8)]
+
+    class Unfit(CountingDataflow):
+        def process(self, events: Sequence[CdcEvent]) -> list[Result]:
+            if any(event.relation is new_form for event in events):
+                raise ConfigError("public.users has no column name")
+            return super().process(events)
+
+    bench = make_bench(dataflows=[Unfit()], interval_s=1000.0)
+    bench.worker.backlog.put(EventBatch(events, (), 100))
+
+    eventually(lambda: bench.failures, message="the new form ends the run")
+    assert bench.durable[-1] == (PARTICIPANT, events[4].position)
+    assert bench.results() == IDS[:5]
 
 
 def test_nothing_is_told_before_it_is_stored(make_bench: MakeBench) -> None:
