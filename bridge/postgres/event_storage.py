@@ -11,14 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
-from threading import Lock
 from typing import Any, Final
 
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from bridge.core.errors import EnvironmentProblem
@@ -34,8 +32,9 @@ from bridge.eventsourcing.records import (
     Write,
 )
 from bridge.postgres.connection import Connection, Database
-from bridge.postgres.server_errors import explain
-from sql import load, migrations
+from bridge.postgres.layout import Layout
+from bridge.postgres.pooled_session import DURABLE, PooledSession
+from sql import load
 
 _FOLDER: Final = "eventstore/postgres"
 _EXPECTED: Final = {ANY: None, NO_STREAM: 0, STREAM_EXISTS: -1}
@@ -64,8 +63,9 @@ class PostgresStorage:
     ) -> None:
         self._database = database
         self._schema = schema
-        self._guard = Lock()
-        self._connection: Connection | None = None
+        what = "the event store"
+        self._session = PooledSession(database, what, DURABLE)
+        self._layout = Layout(_FOLDER, "event_layout", schema, what=what, address=database.address)
         try:
             self._identity = self._open(publication)
         except BaseException:
@@ -80,9 +80,9 @@ class PostgresStorage:
         return self._identity
 
     def _open(self, publication: str | None) -> str:
-        with self._transaction("opening") as connection:
-            self._run(connection, "lock", key=_lock_key(f"layout {self._schema}"))
-            self._migrate(connection)
+        with self._session.transaction("opening") as connection:
+            self._refuse_encoding(connection)
+            self._layout.bring_up_to_date(connection)
             if publication is not None:
                 self._refuse_published(connection, publication)
             row = self._run(connection, "identity").fetchone()
@@ -92,43 +92,16 @@ class PostgresStorage:
         (identity,) = row
         return str(identity)
 
-    def _migrate(self, connection: Connection) -> None:
-        """Bring the tables to the layout of this version."""
-        row = self._run(connection, "layout_exists", schema=self._schema).fetchone()
+    def _refuse_encoding(self, connection: Connection) -> None:
+        row = self._run(connection, "encoding").fetchone()
         assert row is not None
-        encoding, has_schema, has_layout = row
+        (encoding,) = row
         if encoding != "UTF8":
             raise EnvironmentProblem(
                 f"The database {self._database.address} has the encoding {encoding}, which cannot "
                 "hold every event.",
                 remedy="Keep the events in a database with ENCODING 'UTF8'.",
             )
-        try:
-            # Asking first, because IF NOT EXISTS needs the right to create all the same.
-            if not has_schema:
-                self._run(connection, "create_schema")
-            if not has_layout:
-                self._run(connection, "create_layout")
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise EnvironmentProblem(
-                f"The tables of the event store cannot be made in {self._database.address}: "
-                f"the account may not create {'them' if has_schema else 'a schema'}.",
-                remedy="Let an administrator run: CREATE SCHEMA "
-                f"{sql.Identifier(self._schema).as_string()} AUTHORIZATION <role>;",
-            ) from error
-        row = self._run(connection, "layout").fetchone()
-        assert row is not None
-        (version,) = row
-        scripts = migrations(_FOLDER)
-        if version > len(scripts):
-            raise EnvironmentProblem(
-                f"The event store in {self._database.address} was written by a newer pgbridge "
-                f"(version {version} of its layout, known here: {len(scripts)}).",
-                remedy="Install that version again.",
-            )
-        for number, script in enumerate(scripts[version:], start=version + 1):
-            connection.execute(_formatted(script, self._schema))
-            self._run(connection, "save_layout", version=number)
 
     def _refuse_published(self, connection: Connection, publication: str) -> None:
         row = self._run(
@@ -144,7 +117,7 @@ class PostgresStorage:
 
     def append(self, writes: Sequence[Write], progress: Progress | None = None) -> list[Recorded]:
         """See ``EventStorage``."""
-        with self._session("appending to") as connection:
+        with self._session.use("appending to") as connection:
             row = self._run(
                 connection,
                 "append",
@@ -165,7 +138,7 @@ class PostgresStorage:
         self, writes: Sequence[Write], progress: Progress | None
     ) -> list[Recorded]:
         """Append where something is stored already, or an aggregate is not as expected."""
-        with self._transaction("appending to") as connection:
+        with self._session.transaction("appending to") as connection:
             self._run(connection, "lock", key=self._append_lock)
             stored, new = self._decide(connection, writes)
             if new:
@@ -225,7 +198,7 @@ class PostgresStorage:
 
     def head(self, aggregate_type: str, aggregate_id: str) -> AggregateHead | None:
         """See ``EventStorage``."""
-        with self._session("reading") as connection:
+        with self._session.use("reading") as connection:
             return self._head(connection, aggregate_type, aggregate_id)
 
     def _head(
@@ -255,7 +228,7 @@ class PostgresStorage:
 
     def save_snapshot(self, snapshot: SnapshotRecord) -> None:
         """See ``EventStorage``."""
-        with self._transaction("storing a snapshot in") as connection:
+        with self._session.transaction("storing a snapshot in") as connection:
             connection.execute(self._query("save_snapshot"), snapshot)
 
     def snapshot(
@@ -277,7 +250,7 @@ class PostgresStorage:
         """See ``EventStorage``."""
         names = ("aggregate_type", "aggregate_id", "up_to")
         rows = json.dumps([dict(zip(names, row, strict=True)) for row in removed])
-        with self._transaction("archiving events of") as connection:
+        with self._session.transaction("archiving events of") as connection:
             self._run(connection, "lock", key=self._archive_lock)
             connection.execute(self._query("add_segment"), segment)
             self._run(connection, "mark_archived", removed=rows)
@@ -297,36 +270,10 @@ class PostgresStorage:
 
     def close(self) -> None:
         """See ``EventStorage``."""
-        with self._guard:
-            self._disconnect()
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    @contextmanager
-    def _session(self, doing: str) -> Iterator[Connection]:
-        """Give the connection, on which each statement is a transaction of its own."""
-        with self._guard:
-            if self._connection is None:
-                self._connection = self._database.connect_pooled()
-                # A statement after the lock has to see what was committed before.
-                self._connection.isolation_level = IsolationLevel.READ_COMMITTED
-            try:
-                yield self._connection
-            except psycopg.Error as error:
-                self._disconnect()
-                raise explain(error, doing=f"{doing} the event store") from error
-
-    @contextmanager
-    def _transaction(self, doing: str) -> Iterator[Connection]:
-        with self._session(doing) as connection, connection.transaction():
-            connection.execute(load(f"{_FOLDER}/begin.sql"))
-            yield connection
+        self._session.close()
 
     def _rows(self, statement: str, **values: object) -> list[TupleRow]:
-        with self._session("reading") as connection:
+        with self._session.use("reading") as connection:
             return self._run(connection, statement, **values).fetchall()
 
     def _run(
@@ -371,8 +318,5 @@ def _lock_key(purpose: str) -> int:
 @cache
 def _statement(name: str, schema: str) -> bytes:
     # In a statement with parameters a percent sign stands twice.
-    return _formatted(load(f"{_FOLDER}/{name}.sql"), schema.replace("%", "%%")).as_bytes()
-
-
-def _formatted(statement: str, schema: str) -> sql.Composed:
-    return sql.SQL(statement).format(schema=sql.Identifier(schema))
+    identifier = sql.Identifier(schema.replace("%", "%%"))
+    return sql.SQL(load(f"{_FOLDER}/{name}.sql")).format(schema=identifier).as_bytes()

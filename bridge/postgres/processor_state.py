@@ -7,11 +7,8 @@ into it, and a process that finds another name there has been replaced.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -20,7 +17,8 @@ from psycopg.rows import TupleRow
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.postgres.connection import Connection, Database
-from bridge.postgres.server_errors import explain
+from bridge.postgres.layout import Layout
+from bridge.postgres.pooled_session import DURABLE, PooledSession
 from bridge.processing.state.codec import decode, encode
 from bridge.processing.state.results import Result
 from bridge.processing.state.rows import (
@@ -31,12 +29,9 @@ from bridge.processing.state.rows import (
     row_result,
 )
 from bridge.processing.state.store import RESTORE_REMEDY, ProcessingCheckpoint, are_new
-from sql import load, migrations
+from sql import load
 
 _FOLDER: Final = "processing/postgres"
-_LAYOUT_LOCK: Final = int.from_bytes(
-    hashlib.sha256(b"pgbridge/processing layout").digest()[:8], "big", signed=True
-)
 _RESULT_TYPES: Final = ("int8", "int8", "text", "text", "text", "int8", "bytea", "bytea", "text")
 _WAITING_TYPES: Final = ("int8", "text", "int8")
 
@@ -78,8 +73,11 @@ class PostgresStateStore:
         self._schema = schema
         self._compress = compress
         self._writer = secrets.token_hex(16)
-        self._guard = Lock()
-        self._connection: Connection | None = None
+        what = "the processing state"
+        self._session = PooledSession(database, what, DURABLE)
+        self._layout = Layout(
+            _FOLDER, "processing_layout", schema, what=what, address=database.address
+        )
         self._store: int | None = None
         try:
             self._store, self.identity = self._find() if reading else self._open(publication)
@@ -88,8 +86,8 @@ class PostgresStateStore:
             raise
 
     def _open(self, publication: str | None) -> tuple[int, str]:
-        with self._transaction("opening") as connection:
-            self._migrate(connection)
+        with self._session.transaction("opening") as connection:
+            self._layout.bring_up_to_date(connection)
             if publication is not None:
                 self._refuse_published(connection, publication)
             row = self._run(
@@ -104,11 +102,9 @@ class PostgresStateStore:
         return store, identity
 
     def _find(self) -> tuple[int, str]:
-        with self._transaction("opening") as connection:
-            found = self._run(connection, "layout_exists", schema=self._schema).fetchone()
+        with self._session.transaction("opening") as connection:
             row = None
-            if found is not None and found[1]:
-                self._unapplied(connection)
+            if self._layout.exists(connection):
                 row = self._run(connection, "find", slot=self._slot).fetchone()
         if row is None:
             raise NoState(
@@ -117,43 +113,6 @@ class PostgresStateStore:
             )
         store, identity = row
         return store, identity
-
-    def _migrate(self, connection: Connection) -> None:
-        """Bring the tables to the layout of this version."""
-        self._run(connection, "lock_layout", key=_LAYOUT_LOCK)
-        found = self._run(connection, "layout_exists", schema=self._schema).fetchone()
-        assert found is not None
-        has_schema, has_layout = found
-        try:
-            # Asking first, because IF NOT EXISTS needs the right to create all the same.
-            if not has_schema:
-                self._run(connection, "create_schema")
-            if not has_layout:
-                self._run(connection, "create_layout")
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise EnvironmentProblem(
-                f"The tables of the processing state cannot be made in {self._database.address}: "
-                f"the account may not create {'them' if has_schema else 'a schema'}.",
-                remedy="Let an administrator run: CREATE SCHEMA "
-                f"{sql.Identifier(self._schema).as_string()} AUTHORIZATION <role>;",
-            ) from error
-        for number, script in self._unapplied(connection):
-            connection.execute(_formatted(script, self._schema))
-            self._run(connection, "save_layout", version=number)
-
-    def _unapplied(self, connection: Connection) -> list[tuple[int, str]]:
-        """Return the migrations that the tables lack, with their numbers."""
-        row = self._run(connection, "layout").fetchone()
-        assert row is not None
-        (version,) = row
-        scripts = migrations(_FOLDER)
-        if version > len(scripts):
-            raise EnvironmentProblem(
-                f"The processing state in {self._database.address} was written by a newer "
-                f"pgbridge (version {version} of its layout, known here: {len(scripts)}).",
-                remedy="Install that version again.",
-            )
-        return list(enumerate(scripts[version:], start=version + 1))
 
     def _refuse_published(self, connection: Connection, publication: str) -> None:
         row = self._run(
@@ -169,7 +128,7 @@ class PostgresStateStore:
 
     def load(self, names: Collection[str] | None = None) -> ProcessingCheckpoint | None:
         """See ``StateStore``."""
-        with self._transaction("reading") as connection:
+        with self._session.transaction("reading") as connection:
             row = self._run(connection, "checkpoint").fetchone()
             if row is None:
                 raise self._removed()
@@ -189,7 +148,7 @@ class PostgresStateStore:
             name: encode(state, name, compress=self._compress)
             for name, state in checkpoint.states.items()
         }
-        with self._transaction("storing") as connection:
+        with self._session.transaction("storing") as connection:
             stored = self._lock(connection)
             if are_new(results, checkpoint, stored):
                 self._add(connection, checkpoint.sequence - len(results) + 1, results)
@@ -241,64 +200,44 @@ class PostgresStateStore:
 
     def results(self, sink: str, after: int, limit: int) -> list[tuple[int, Result]]:
         """See ``StateStore``."""
-        with self._transaction("reading results of") as connection:
+        with self._session.transaction("reading results of") as connection:
             rows = self._run(connection, "results", sink=sink, after=after, limit=limit).fetchall()
         return [(row[0], row_result(row[1:])) for row in rows]
 
     def delivered(self, sink: str, sequence: int) -> None:
         """See ``StateStore``."""
-        with self._transaction("storing deliveries in") as connection:
+        with self._session.transaction("storing deliveries in") as connection:
             for statement in ("forget_results", "forget_waiting", "save_delivered"):
                 self._run(connection, statement, sink=sink, sequence=sequence)
 
     def deliveries(self) -> Mapping[str, int]:
         """See ``StateStore``."""
-        with self._transaction("reading") as connection:
+        with self._session.transaction("reading") as connection:
             return dict(self._run(connection, "deliveries").fetchall())
 
     def waiting(self) -> Mapping[str, int]:
         """See ``StateStore``."""
-        with self._transaction("reading") as connection:
+        with self._session.transaction("reading") as connection:
             return dict(self._run(connection, "waiting").fetchall())
 
     def names(self) -> tuple[str, ...]:
         """See ``StateStore``."""
-        with self._transaction("reading") as connection:
+        with self._session.transaction("reading") as connection:
             return self._names(connection)
 
     def sizes(self) -> Mapping[str, int]:
         """See ``StateStore``."""
-        with self._transaction("reading") as connection:
+        with self._session.transaction("reading") as connection:
             return dict(self._run(connection, "sizes").fetchall())
 
     def forget(self, name: str) -> None:
         """See ``StateStore``."""
-        with self._transaction("removing a state from") as connection:
+        with self._session.transaction("removing a state from") as connection:
             self._run(connection, "forget_state", name=name)
 
     def close(self) -> None:
         """See ``StateStore``."""
-        with self._guard:
-            self._disconnect()
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    @contextmanager
-    def _transaction(self, doing: str) -> Iterator[Connection]:
-        with self._guard:
-            if self._connection is None:
-                self._connection = self._database.connect_pooled()
-            connection = self._connection
-            try:
-                with connection.transaction():
-                    connection.execute(_load("begin"))
-                    yield connection
-            except psycopg.Error as error:
-                self._disconnect()
-                raise explain(error, doing=f"{doing} the processing state") from error
+        self._session.close()
 
     def _run(
         self, connection: Connection, statement: str, **values: Any

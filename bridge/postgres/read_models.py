@@ -21,8 +21,9 @@ from bridge.eventsourcing.read_models.columns import Column, Kind, Stored
 from bridge.eventsourcing.read_models.model import Key, Values
 from bridge.eventsourcing.read_models.views import Build, ParkedEvent, name_taken, superseded
 from bridge.postgres.connection import Connection, Database
-from bridge.postgres.server_errors import explain
-from sql import load, migrations
+from bridge.postgres.layout import Layout
+from bridge.postgres.pooled_session import REPEATABLE, PooledSession
+from sql import load
 
 _FOLDER: Final = "read_models/postgres"
 _LOCK: Final = int.from_bytes(
@@ -69,7 +70,14 @@ class PostgresViews:
         self._columns = tuple(columns)
         self._key = [column for column in columns if column.key]
         self._schema = schema
-        self._connection: Connection | None = None
+        self._session = PooledSession(database, f"the read model {name!r}", REPEATABLE)
+        self._layout = Layout(
+            _FOLDER,
+            "pgbridge_read_models_layout",
+            schema,
+            what="read models",
+            address=database.address,
+        )
         try:
             self._open(publication)
         except BaseException:
@@ -78,10 +86,9 @@ class PostgresViews:
 
     def _open(self, publication: str | None) -> None:
         with self._transaction("opening") as connection:
-            self._run(connection, "lock", key=_LOCK)
             if publication is not None:
                 self._refuse_published(connection, publication)
-            self._migrate(connection)
+            self._layout.bring_up_to_date(connection)
 
     def _refuse_published(self, connection: Connection, publication: str) -> None:
         found = self._run(connection, "published", publication=publication, schema=self._schema)
@@ -92,38 +99,6 @@ class PostgresViews:
                 remedy="Keep read models in another database or schema, or list the tables in "
                 "source.tables instead of publishing all of them.",
             )
-
-    def _migrate(self, connection: Connection) -> None:
-        found = self._run(connection, "layout_exists", schema=self._schema).fetchone()
-        assert found is not None
-        has_schema, has_layout = found
-        try:
-            # Asking first, because IF NOT EXISTS needs the right to create all the same.
-            if not has_schema:
-                self._run(connection, "create_schema")
-            if not has_layout:
-                self._run(connection, "create_layout")
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise EnvironmentProblem(
-                f"Read models cannot be kept in schema {self._schema!r} of "
-                f"{self._database.address}: the account may not create "
-                f"{'tables there' if has_schema else 'it'}.",
-                remedy="Let an administrator run: CREATE SCHEMA "
-                f"{sql.Identifier(self._schema).as_string()} AUTHORIZATION <role>;",
-            ) from error
-        row = self._run(connection, "layout").fetchone()
-        assert row is not None
-        (version,) = row
-        scripts = migrations(_FOLDER)
-        if version > len(scripts):
-            raise EnvironmentProblem(
-                f"The read models in {self._database.address} were written by a newer pgbridge "
-                f"(version {version} of their layout, known here: {len(scripts)}).",
-                remedy="Install that version again.",
-            )
-        for number, script in enumerate(scripts[version:], start=version + 1):
-            connection.execute(sql.SQL(script).format(schema=sql.Identifier(self._schema)))
-            self._run(connection, "save_layout", version=number)
 
     def live(self) -> Build | None:
         """See ``ViewStorage``."""
@@ -249,9 +224,7 @@ class PostgresViews:
 
     def close(self) -> None:
         """See ``ViewStorage``."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._session.close()
 
     def _live(self, connection: Connection) -> Build | None:
         row = self._run(connection, "live", name=self._name).fetchone()
@@ -279,18 +252,13 @@ class PostgresViews:
             doing: for messages.
             build: whether it uses the table of a build, which another process may have dropped.
         """
-        if self._connection is None:
-            self._connection = self._database.connect_pooled()
-        connection = self._connection
-        try:
-            with connection.transaction():
-                connection.execute(load(f"{_FOLDER}/begin.sql"))
+        with self._session.transaction(doing) as connection:
+            try:
                 yield connection
-        except psycopg.Error as error:
-            if build and isinstance(error, psycopg.errors.UndefinedTable):
-                raise superseded(self._name) from error
-            self.close()
-            raise explain(error, doing=f"{doing} the read model {self._name!r}") from error
+            except psycopg.errors.UndefinedTable as error:
+                if build:
+                    raise superseded(self._name) from error
+                raise
 
     def _run(
         self,

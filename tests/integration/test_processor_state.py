@@ -67,20 +67,6 @@ def test_it_works_through_a_pooler_that_changes_sessions(
                 )
 
 
-def test_a_commit_is_durable_whatever_the_role_prefers(newest_database: FreshDatabase) -> None:
-    admin = newest_database.connect()
-    admin.execute(
-        sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(
-            sql.Identifier(newest_database.name)
-        )
-    )
-    with closing(open_store(newest_database.dsn)) as store:
-        with store._transaction("looking at") as session:
-            assert session.execute("SHOW synchronous_commit").fetchone() == ("on",)
-        with store._database.connect_pooled() as session:
-            assert session.execute("SHOW synchronous_commit").fetchone() == ("off",)
-
-
 def test_texts_survive_a_database_that_lacks_their_characters(
     newest_database: FreshDatabase,
 ) -> None:

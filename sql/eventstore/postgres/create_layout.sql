@@ -1,1 +1,0 @@
-CREATE TABLE {schema}.event_layout (version integer PRIMARY KEY)

@@ -1,6 +1,0 @@
-SELECT current_setting('server_encoding'),
-       EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
-       EXISTS (
-           SELECT FROM pg_catalog.pg_tables
-           WHERE schemaname = %(schema)s AND tablename = 'event_layout'
-       )

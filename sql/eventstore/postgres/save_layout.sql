@@ -1,2 +1,0 @@
-INSERT INTO {schema}.event_layout (version)
-VALUES (%(version)s)

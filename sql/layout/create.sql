@@ -1,0 +1,1 @@
+CREATE TABLE {layout} (version integer PRIMARY KEY)

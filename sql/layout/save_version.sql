@@ -1,0 +1,1 @@
+INSERT INTO {layout} (version) VALUES (%(version)s)

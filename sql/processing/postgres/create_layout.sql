@@ -1,1 +1,0 @@
-CREATE TABLE {schema}.processing_layout (version integer PRIMARY KEY)

@@ -1,2 +1,0 @@
-SELECT coalesce(max(version), 0)
-FROM {schema}.processing_layout

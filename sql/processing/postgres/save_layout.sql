@@ -1,2 +1,0 @@
-INSERT INTO {schema}.processing_layout (version)
-VALUES (%(version)s)

@@ -1,1 +1,0 @@
-CREATE TABLE {schema}.pgbridge_read_models_layout (version integer PRIMARY KEY)

@@ -1,1 +1,0 @@
-INSERT INTO {schema}.pgbridge_read_models_layout (version) VALUES (%(version)s)
