@@ -12,16 +12,14 @@ from bridge.config.model import (
     BackpressureConfig,
     CheckpointConfig,
     Config,
-    ExcludedColumns,
-    FilterConfig,
     LogConfig,
     ShutdownConfig,
-    SinkConfig,
     SlotsConfig,
     SourceConfig,
     StateConfig,
     WalBudgetConfig,
 )
+from bridge.config.sinks import ExcludedColumns, FilterConfig, SinkConfig
 
 if TYPE_CHECKING:
     from bridge.config.loading import load_config

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.config.document import read_document
 from bridge.config.environment import overlay_environment, put
-from bridge.config.model import Config, SinkConfig
+from bridge.config.model import Config
 from bridge.config.problems import ConfigInvalid, Findings, unknown_key
 from bridge.config.problems import Path as SettingPath
 from bridge.config.processor_checks import check_processor, check_unique_names
@@ -20,6 +20,7 @@ from bridge.config.projections import ProjectionConfig
 from bridge.config.read_models import ReadModelConfig, check_read_models
 from bridge.config.result_sinks import check_result_sinks
 from bridge.config.sections import LISTS, SECTIONS, SINK_SETTINGS
+from bridge.config.sinks import SinkConfig
 from bridge.config.validation import validate
 from bridge.core.errors import ConfigError
 from sinks.registry import sink_class

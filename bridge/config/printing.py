@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bridge.config.docstrings import attribute_docs, setting_name, summary
-from bridge.config.model import Config, SinkConfig
+from bridge.config.model import Config
 from bridge.config.processors import ProcessorConfig
 from bridge.config.projections import ProjectionConfig
 from bridge.config.read_models import ReadModelConfig
 from bridge.config.sections import SECTIONS, SINK_SETTINGS
+from bridge.config.sinks import SinkConfig
 from bridge.config.validation import section_schema
 from bridge.core.errors import ConfigError
 from bridge.core.secret import Secret

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from bridge.config.model import FilterConfig, SinkConfig
 from bridge.config.problems import Findings
 from bridge.config.processors import ProcessorConfig
+from bridge.config.sinks import FilterConfig, SinkConfig
 from bridge.core.errors import ConfigError
 from sinks.results import check_result_sink
 

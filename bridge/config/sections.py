@@ -5,7 +5,8 @@ from __future__ import annotations
 import typing
 from dataclasses import fields
 
-from bridge.config.model import Config, SinkConfig
+from bridge.config.model import Config
+from bridge.config.sinks import SinkConfig
 
 LISTS = ("sinks", "processors", "projections", "read_models")
 """Sections that are lists, and stand apart."""

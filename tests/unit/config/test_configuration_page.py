@@ -9,8 +9,8 @@ import pytest
 
 from bridge.config import load_config
 from bridge.config.docstrings import attribute_docs
-from bridge.config.model import SinkConfig
 from bridge.config.sections import SECTIONS, SINK_SETTINGS
+from bridge.config.sinks import SinkConfig
 
 PAGE = Path(__file__).parents[3] / "docs/configuration.md"
 ENVIRON = {"DATABASE_URL": "postgresql://u:p@h/db", "PGPASSWORD": "p"}
