@@ -1,5 +1,11 @@
 """Fixtures for all tests. What they are and how to use them is told in the modules named here."""
 
+from hypothesis import settings
+
+# How long an example takes says nothing on a machine that does something else beside it.
+settings.register_profile("pgbridge", deadline=None)
+settings.load_profile("pgbridge")
+
 pytest_plugins = [
     "tests.fixtures.order",
     "tests.fixtures.postgres",

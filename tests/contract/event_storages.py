@@ -23,13 +23,7 @@ from bridge.eventsourcing.storage import EventStorage
 
 
 class Home(Protocol):
-    """Where a storage is.
-
-    Attributes:
-        atomic: whether several writes of one append are stored together or not at all.
-    """
-
-    atomic: bool
+    """Where a storage is."""
 
     def open(self) -> EventStorage:
         """Open the storage; the second time, the same one again."""
@@ -46,8 +40,6 @@ class DurableHome(Home, Protocol):
 class MemoryHome:
     """Memory: a storage that is opened again is the same object."""
 
-    atomic = True
-
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._storage = MemoryStorage("a1" * 16)
 
@@ -57,8 +49,6 @@ class MemoryHome:
 
 class SqliteHome:
     """A file."""
-
-    atomic = True
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         path = request.getfixturevalue("tmp_path") / "events" / "events.db"
@@ -71,8 +61,6 @@ class SqliteHome:
 class PostgresHome:
     """A database."""
 
-    atomic = True
-
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.database = request.getfixturevalue("newest_database")
         self.settings = {"type": "postgres", "dsn": self.database.dsn}
@@ -83,8 +71,6 @@ class PostgresHome:
 
 class JetStreamHome:
     """A stream that no other test uses, in a cluster of three nodes."""
-
-    atomic = False
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self.cluster = request.getfixturevalue("nats_cluster")
@@ -105,6 +91,8 @@ HOMES = [
     pytest.param(JetStreamHome, id="jetstream"),
 ]
 DURABLE_HOMES = HOMES[1:]
+ATOMIC_HOMES = HOMES[:3]
+"""Those that store several writes of one append together or not at all."""
 
 
 def settings_of(values: dict[str, Any]) -> StoreConfig:

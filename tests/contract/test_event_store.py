@@ -30,6 +30,7 @@ from bridge.eventsourcing.records import (
 from bridge.eventsourcing.storage import EventStorage
 from bridge.runtime.eventstores.segments import SegmentDirectory
 from tests.contract.event_storages import (
+    ATOMIC_HOMES,
     DURABLE_HOMES,
     HOMES,
     DurableHome,
@@ -208,11 +209,10 @@ def test_a_write_counts_for_those_behind_it(storage: EventStorage) -> None:
     assert numbers(storage.read_aggregate("Counter", "one", 0, ALL)) == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("home", ATOMIC_HOMES, indirect=True)
 def test_an_append_that_fails_stores_none_of_its_writes_and_no_progress(
-    home: Home, storage: EventStorage
+    storage: EventStorage,
 ) -> None:
-    if not home.atomic:
-        pytest.skip("its writes are stored one by one")
     storage.append([make_write(1)], Progress("counting", Position(1, 0), "here"))
     before = everything(storage)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,6 @@ LOAD = Load(single=3, batches=2, batch=5, history=120)
 
 @pytest.mark.parametrize("name", [MEMORY, SQLITE, PEER_SQLITE])
 def test_a_contestant_gives_right_answers(name: str, tmp_path: Path) -> None:
-    if name == PEER_SQLITE and find_spec("eventsourcing") is None:
-        pytest.skip("the package eventsourcing is not installed")
     store = open_store(name, str(tmp_path))
 
     rates = run.run(store, LOAD)
