@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from bridge.eventsourcing.event_id import new_event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class DomainEvent:
         version: int = 1,
         metadata: Mapping[str, Any] | None = None,
     ) -> DomainEvent:
-        """Return an event that happens now, with a new random ``event_id``."""
+        """Return an event that happens now, with a new ``event_id``."""
         return cls(
-            str(uuid.uuid4()),
+            new_event_id(),
             aggregate_id,
             aggregate_type,
             event_type,

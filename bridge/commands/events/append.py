@@ -8,7 +8,6 @@ import time
 from argparse import Namespace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from bridge.commands.events.stores import (
     aggregate_type_flag,
@@ -56,10 +55,11 @@ def _append(args: Namespace) -> int:
     from bridge.commands.output import print_json
     from bridge.commands.settings import load_settings
     from bridge.eventsourcing import DomainEvent, EventStore
+    from bridge.eventsourcing.event_id import new_event_id
 
     expected = _expected(args.expected_version)
     event = DomainEvent(
-        event_id=args.event_id or str(uuid4()),
+        event_id=args.event_id or new_event_id(),
         aggregate_id=args.id,
         aggregate_type=args.aggregate_type,
         event_type=args.event_type,
