@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,7 +21,6 @@ from bridge.core.selection import Selection
 from bridge.runtime.backlog import Backlog, BacklogLimits
 from bridge.runtime.dead_letters import DeadLetterStore
 from bridge.runtime.optional_sink import OptionalSink
-from bridge.runtime.processing.delivery import Delivery
 from bridge.runtime.retry import Backoff
 from bridge.runtime.sink_states import SinkStates
 from bridge.runtime.spill.segments import waiting_in
@@ -30,6 +30,9 @@ from bridge.starting import StartPoint
 from sinks.base import Feed
 from sinks.formats.native import encode_native
 from sinks.registry import sink_class
+
+if TYPE_CHECKING:
+    from bridge.runtime.processing.delivery import Delivery
 
 log = structlog.get_logger()
 

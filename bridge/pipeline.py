@@ -20,8 +20,6 @@ from bridge.fanout import FanOut, make_backlog
 from bridge.postgres.catalog import Catalog
 from bridge.runtime.gap import gap_event
 from bridge.runtime.ledger import Ledger
-from bridge.runtime.processing.delivery import Delivery
-from bridge.runtime.processing.worker import PARTICIPANT
 from bridge.runtime.retry import Backoff
 from bridge.runtime.runner import Participant, Runner, RunnerLimits
 from bridge.runtime.schema_history import SchemaHistory
@@ -33,6 +31,7 @@ from decoders.decoder import PgOutputDecoder
 
 if TYPE_CHECKING:
     from bridge.projecting.running import Projecting
+    from bridge.runtime.processing.delivery import Delivery
     from bridge.stream_processing import StreamProcessing
 
 _LAST_S = 1.0
@@ -67,16 +66,13 @@ class Pipeline:
         # A sink that is not configured any more is forgotten: should it come back, it is a new one.
         known = point.checkpoint.positions
         streamed = [sink.name for sink in config.sinks if sink.name not in config.result_sinks]
-        kept = {name: known[name] for name in streamed if name in known}
-        positions = {name: kept.get(name) for name in streamed}
+        positions = {name: known.get(name) for name in streamed}
         self._processing = processing
         if processing is not None:
-            positions[PARTICIPANT] = processing.position
-            if processing.position is not None:
-                kept[PARTICIPANT] = processing.position
+            positions |= processing.positions
         if projecting is not None:
             positions |= projecting.positions
-            kept |= projecting.known
+        kept = {name: position for name, position in positions.items() if position is not None}
         self._checkpoint = replace(point.checkpoint, positions=kept)
         self._saving = Lock()
         # Until every sink has the news of a gap, the old checkpoint stays: a crash repeats it all.

@@ -22,16 +22,12 @@ from bridge.core.continuity import (
 from bridge.core.errors import EnvironmentProblem, GapDetected, SlotBusy
 from bridge.core.events import Source
 from bridge.core.lsn import Lsn, format_lsn
-from bridge.dataflow import changelog_tables
-from bridge.postgres.changelog_tables import check_changelog_tables
 from bridge.postgres.connection import Database
 from bridge.postgres.publications import Publications
 from bridge.postgres.slots import CreatedSlot, ReplicationSlot, ReplicationSlotManager
 from bridge.postgres.snapshot import Snapshot
-from bridge.projecting import make_projections
-from bridge.projecting.tables import check_projected_tables
-from bridge.runtime.processing.start import StreamStart
 from bridge.runtime.state import StateStore
+from bridge.runtime.stream_start import StreamStart
 
 log = structlog.get_logger()
 
@@ -178,10 +174,22 @@ class Starter:
         plan = publications.ensure(source.publication, source.tables)
         for note in plan.notes:
             log.warning("publication_note", publication=source.publication, note=note)
-        tables = changelog_tables(self._config.processors)
-        check_changelog_tables(self._sql, source.publication, tables)
-        projections = make_projections(self._config.projections)
-        check_projected_tables(self._sql, source.publication, projections)
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        """Refuse tables that cannot give what processors and projections need of them."""
+        config = self._config
+        publication = config.source.publication
+        if config.processors:
+            from bridge.dataflow import changelog_tables
+            from bridge.postgres.changelog_tables import check_changelog_tables
+
+            check_changelog_tables(self._sql, publication, changelog_tables(config.processors))
+        if config.projections:
+            from bridge.projecting import make_projections
+            from bridge.projecting.tables import check_projected_tables
+
+            check_projected_tables(self._sql, publication, make_projections(config.projections))
 
     @contextmanager
     def _first(self, server: Server, gap_from: Lsn | None) -> Iterator[StartPoint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -69,12 +69,16 @@ class StreamProcessing:
         self._dataflows = make_dataflows(config.processors, self._memory)
         start = stream_start(point, PARTICIPANT, accept_gap=accept_gap)
         found = restore_states(store, self._dataflows, start, self._memory)
-        self.position = found.position
-        """Up to where the events are in the states; None for none."""
+        self._position = found.position
         self._sequence = found.sequence
         self._letters = DeadLetters(DeadLetterStore(state.file))
         self.deliveries: tuple[Delivery, ...] = ()
         """One for each result sink, once there is a worker."""
+
+    @property
+    def positions(self) -> Mapping[str, Position | None]:
+        """Up to where the events are in the states, under the name that acknowledges them."""
+        return {PARTICIPANT: self._position}
 
     def make_worker(
         self,
@@ -102,7 +106,7 @@ class StreamProcessing:
             self._dataflows,
             self._store,
             backlog,
-            position=self.position,
+            position=self._position,
             sequence=self._sequence,
             interval_s=self._config.checkpoint.interval_ms / 1000,
             seen=seen,

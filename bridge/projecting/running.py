@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import structlog
@@ -71,11 +71,6 @@ class Projecting:
                     storage, settings.name, self._source, start
                 )
             self._opened = opened.pop_all()
-
-    @property
-    def known(self) -> Mapping[str, Position]:
-        """``positions`` without those of projections that have not stored anything."""
-        return {name: it for name, it in self.positions.items() if it is not None}
 
     def make_workers(
         self,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
 from bridge.core.errors import EnvironmentProblem, GapDetected
 from bridge.core.events import Position
-from bridge.core.lsn import Lsn, format_lsn
+from bridge.core.lsn import format_lsn
 from bridge.processing.partitions import PartitionMemory
 from bridge.processing.state.store import ProcessingCheckpoint, StateStore
 from bridge.runtime.processing.collection import without_collection
+from bridge.runtime.stream_start import StreamStart
 
 log = structlog.get_logger()
 
@@ -29,30 +29,6 @@ class Dataflow(Protocol):
     def needs_rows(self) -> tuple[str, ...]: ...
     def snapshot(self) -> Any: ...
     def restore(self, state: Any) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamStart:
-    """How the stream starts, as far as processing has to know.
-
-    Attributes:
-        first: whether it begins with this start.
-        rows: whether it begins with the existing rows.
-        known: up to where the processors were, as the bridge's checkpoint says; None if they took
-            no part in the last run.
-        confirmed: where the slot stands.
-        wal_lsn: where the server's WAL ends.
-        promoted: whether the server's WAL belongs to another timeline than in the last run.
-        accept_gap: whether changes that the states miss are accepted.
-    """
-
-    first: bool
-    rows: bool
-    known: Position | None
-    confirmed: Lsn
-    wal_lsn: Lsn
-    promoted: bool
-    accept_gap: bool
 
 
 def restore_states(

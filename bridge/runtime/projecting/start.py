@@ -9,7 +9,7 @@ from bridge.core.events import Position
 from bridge.core.lsn import format_lsn
 from bridge.eventsourcing.records import Progress
 from bridge.eventsourcing.storage import EventStorage
-from bridge.runtime.processing.start import StreamStart
+from bridge.runtime.stream_start import StreamStart
 
 log = structlog.get_logger()
 

@@ -11,7 +11,8 @@ from bridge.core.errors import EnvironmentProblem, GapDetected
 from bridge.core.events import Position
 from bridge.processing.state.memory import MemoryStateStore
 from bridge.processing.state.store import ProcessingCheckpoint
-from bridge.runtime.processing.start import StreamStart, restore_states
+from bridge.runtime.processing.start import restore_states
+from bridge.runtime.stream_start import StreamStart
 from tests.fixtures.counting_dataflow import CountingDataflow, make_answer
 
 PLACE = Position(0x1000, 2)

@@ -11,8 +11,8 @@ from bridge.core.errors import GapDetected
 from bridge.core.events import Position
 from bridge.eventsourcing import MemoryStorage
 from bridge.eventsourcing.records import Progress
-from bridge.runtime.processing.start import StreamStart
 from bridge.runtime.projecting.start import resume_projection
+from bridge.runtime.stream_start import StreamStart
 
 SOURCE = "7412345678901234567/shop/bridge"
 PLACE = Position(0x1000, 2)
