@@ -175,12 +175,12 @@ def test_memory_alarm_is_backpressure(
     seconds: float, start_flow: StartFlow, rabbitmq_node: RabbitMqNode
 ) -> None:
     with start_flow(heartbeat_seconds=5) as flow:
-        rabbitmq_node.control("set_vm_memory_high_watermark", "0")
+        rabbitmq_node.raise_memory_alarm()
         blocked = flow.bridge.wait_until_logged("broker_blocked")
         assert "memory" in blocked["reason"]
         flow.stands_still(seconds)
         flow.note_memory()
-        rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
+        rabbitmq_node.clear_memory_alarm()
         flow.bridge.wait_until_logged("broker_unblocked")
         flow.finish()
         assert len(flow.bridge.logged("broker_blocked")) == 1
@@ -191,13 +191,13 @@ def test_it_can_be_stopped_while_the_broker_takes_nothing(
     start_flow: StartFlow, rabbitmq_node: RabbitMqNode
 ) -> None:
     with start_flow() as flow:
-        rabbitmq_node.control("set_vm_memory_high_watermark", "0")
+        rabbitmq_node.raise_memory_alarm()
         flow.bridge.wait_until_logged("broker_blocked")
         flow.note_memory()
         flow.bridge.signal(signal.SIGTERM)
         assert flow.bridge.wait(DRAIN_S + 10) == 0
         assert not flow.bridge.logged("stopped")[0]["drained"]
-        rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
+        rabbitmq_node.clear_memory_alarm()
         flow.bridge.start()
         flow.finish()
 

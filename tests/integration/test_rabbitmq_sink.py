@@ -348,7 +348,7 @@ def test_no_more_is_in_flight_than_allowed(
     rabbitmq.new_queue(exchange)
     sink = make_sink(max_in_flight=100)
     sink.open(FEED)
-    rabbitmq_node.control("set_vm_memory_high_watermark", "0")
+    rabbitmq_node.raise_memory_alarm()
     batches = many_transactions(100, 50)
     for batch in batches:
         sink.write(batch)  # returns, whatever the broker does
@@ -357,7 +357,7 @@ def test_no_more_is_in_flight_than_allowed(
     assert "memory" in (sink.blocked or "")
     assert len(sink._open) == 100
     assert sink.flush(1.0).durable is None
-    rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
+    rabbitmq_node.clear_memory_alarm()
     assert sink.flush(FLUSH_S).durable == batches[-1].last
     assert sink.blocked is None
 
@@ -367,7 +367,7 @@ def test_a_connection_may_be_replaced_when_it_is_blocked_for_long(
 ) -> None:
     rabbitmq.new_queue(exchange)
     sink = make_sink(blocked_timeout_seconds=1)
-    rabbitmq_node.control("set_vm_memory_high_watermark", "0")
+    rabbitmq_node.raise_memory_alarm()
     error = failure_of(lambda: deliver(sink, whole_transaction(0x1000, 1)))
     assert isinstance(error, Transient)
     assert "blocked_timeout_seconds" in error.message
