@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from tests.fixtures.databases import Database
 from tests.fixtures.pooler import pooler
 from tests.fixtures.postgres import PrivateServerFactory
 from tests.fixtures.proxy import Proxy
+from tests.fixtures.small_disk import fill, small_disk
 
 MakeBridge = Callable[..., BridgeProcess]
 CANARY = "sw0rdfish-canary"
@@ -167,35 +166,6 @@ def test_a_path_that_cannot_be_written(
         newest_database.dsn, sinks=[{"type": "file", "path": "/proc/no/events.jsonl"}]
     )
     refused(bridge, code=EXIT_ENVIRONMENT, says="/proc/no")
-
-
-@contextmanager
-def small_disk(directory: Path) -> Iterator[Path]:
-    """Mount a file system of half a megabyte."""
-    directory.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(directory)],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", "-l", str(directory)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Write to the file until its disk takes no more."""
-    with path.open("wb", buffering=0) as file:
-
-        def write_on() -> None:
-            while True:
-                file.write(bytes(1024))
-
-        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-            write_on()
 
 
 def test_a_full_disk_of_the_target_is_waited_for_and_nothing_is_confirmed(

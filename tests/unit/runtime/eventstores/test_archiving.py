@@ -20,6 +20,8 @@ from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.records import Recorded
 from bridge.runtime.eventstores.segments import SegmentDirectory
 from bridge.runtime.eventstores.sqlite import SqliteStorage
+from tests.fixtures.small_disk import fill as fill_disk
+from tests.fixtures.small_disk import small_disk
 from tests.fixtures.waiting import eventually
 from tests.unit.eventsourcing.archive.stores import archive, fill, snapshot
 
@@ -85,8 +87,34 @@ def test_a_process_that_is_killed_at_any_step_loses_and_repeats_nothing(
     assert step > 12  # write, sync, rename, sync and archive, for each of the segments
 
 
+@pytest.mark.parametrize("full", ["archive", "store"])
+def test_a_disk_that_is_really_full_is_named_and_costs_nothing(home: Path, full: str) -> None:
+    everything = contents(home)
+    with small_disk(home / "disk") as disk:
+        path, directory = home / "events.db", disk / "archive"
+        if full == "store":
+            path, directory = disk / "events.db", home / "archive"
+            shutil.move(home / "events.db", path)
+        files = SegmentDirectory(directory)
+        storage = ArchivedStorage(SqliteStorage(path), files)
+        fill_disk(disk / "filler", leave=4096)
+
+        with pytest.raises(EnvironmentProblem, match="the disk is full") as caught:
+            archive(storage.live, files, segment_events=20)
+        assert str(disk) in caught.value.message
+        assert "ree space on its disk" in caught.value.remedy
+        assert storage.read_all(0, 1000) == everything
+        assert list(faults_in_store(storage, files, lambda _: None)) == []
+
+        (disk / "filler").unlink()
+        archive(storage.live, files, segment_events=20)
+        assert storage.live.counts()["events"] == 6
+        assert storage.read_all(0, 1000) == everything
+        storage.close()
+
+
 @pytest.mark.parametrize("call", ["write", "fsync"])
-def test_a_full_disk_is_named_and_costs_nothing(
+def test_a_disk_that_is_full_between_two_calls_costs_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     storage, files = opened(home), SegmentDirectory(home / "archive")
