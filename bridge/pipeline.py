@@ -68,6 +68,7 @@ class Pipeline:
         streamed = [sink.name for sink in config.sinks if sink.name not in config.result_sinks]
         positions = {name: known.get(name) for name in streamed}
         self._processing = processing
+        self._projecting = projecting
         if processing is not None:
             positions |= processing.positions
         if projecting is not None:
@@ -157,6 +158,8 @@ class Pipeline:
             if not self._runner.copy(batches, end_lsn=point.confirmed):
                 return False
         self._enter(Phase.STREAMING)
+        if self._projecting is not None:
+            self._projecting.rows_are_complete()
         return True
 
     def stream(self, connect: Connector) -> None:

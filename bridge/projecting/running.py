@@ -17,6 +17,7 @@ from bridge.fanout import DeadLetters
 from bridge.projecting import make_projections
 from bridge.runtime.backlog import Backlog
 from bridge.runtime.dead_letters import DeadLetterStore
+from bridge.runtime.projecting.existing_rows import ExistingRows, remove_all, rows_directory
 from bridge.runtime.projecting.start import resume_projection
 from bridge.runtime.projecting.worker import ProjectionWorker, participant
 from bridge.runtime.retry import Backoff
@@ -53,9 +54,14 @@ class Projecting:
         self.storages: dict[str, EventStorage] = {}
         """By the name of the projection."""
         self.positions: dict[str, Position | None] = {}
-        """Up to where the changes are in the storages, by the name of the participant."""
+        """Up to where the changes are in the storages or set aside, by the participant's name."""
+        self._stored: dict[str, Position | None] = {}
+        self._rows: dict[str, ExistingRows | None] = {}
+        directory = rows_directory(config.state.dir, config.source.slot)
         self.workers: tuple[ProjectionWorker, ...] = ()
         with ExitStack() as opened:
+            if stream_start(point, None, accept_gap=accept_gap).first:
+                remove_all(directory)
             for settings in config.projections:
                 storage = open_storage(settings.store, source=config.source)
                 opened.callback(storage.close)
@@ -66,10 +72,16 @@ class Projecting:
                     None if settings.store.type == "memory" else name,
                     accept_gap=accept_gap,
                 )
+                rows = ExistingRows.find(directory, settings.name)
+                set_aside = None if rows is None else rows.last
+                stored = resume_projection(storage, settings.name, self._source, start, set_aside)
+                if start.rows:
+                    rows = ExistingRows.begin(directory, settings.name)
+                if rows is not None:
+                    opened.callback(rows.close)
                 self.storages[settings.name] = storage
-                self.positions[name] = resume_projection(
-                    storage, settings.name, self._source, start
-                )
+                self._stored[settings.name], self._rows[settings.name] = stored, rows
+                self.positions[name] = max(filter(None, (stored, set_aside)), default=None)
             self._opened = opened.pop_all()
 
     def make_workers(
@@ -92,7 +104,8 @@ class Projecting:
                 self.storages[projection.name],
                 make_backlog(),
                 source=self._source,
-                position=self.positions[participant(projection.name)],
+                position=self._stored[projection.name],
+                rows=self._rows[projection.name],
                 interval_s=self._config.checkpoint.interval_ms / 1000,
                 dead_letters=self._letters,
                 durable=durable,
@@ -103,6 +116,11 @@ class Projecting:
             for projection in self._projections
         )
         return self.workers
+
+    def rows_are_complete(self) -> None:
+        """Tell of the existing rows now: see ``ProjectionWorker``."""
+        for worker in self.workers:
+            worker.rows_are_complete()
 
     def close(self) -> None:
         """Close the storages, after the runner has ended the workers."""

@@ -41,6 +41,7 @@ from tests.fixtures.writers import (
 Connection: TypeAlias = psycopg.Connection[Any]
 
 _CATCH_UP_S = 60.0
+_EXISTING_ROWS = 5_000
 _LONGEST_LIFE = 500
 """Events after which the process is killed at the latest; short lives are more frequent."""
 
@@ -191,10 +192,25 @@ def test_killed_at_random_moments_it_stores_each_change_once_in_the_order_of_com
     bridge = with_projection(
         newest_database.dsn,
         make_bridge,
-        bridge={"tables": PUBLISHED, "source": {"snapshot": "initial"}},
+        bridge={
+            "tables": PUBLISHED,
+            "source": {"snapshot": "initial"},
+            "sinks": [{"type": "gated"}],
+        },
         aggregates=[{"table": table} for table in PUBLISHED],
         **store_settings(store, newest_database, request),
     )
+    connection.execute(
+        "INSERT INTO notes SELECT 1000000000 + i, 0, 1, repeat('x', 200) "
+        "FROM generate_series(1, %s) AS i",
+        [_EXISTING_ROWS],
+    )
+    bridge.gate().hold()  # all rows are read, and the first snapshot does not come to its end
+    bridge.start().wait_for_events(_EXISTING_ROWS)
+    bridge.kill()
+    bridge.gate().release()
+    connection.execute("UPDATE notes SET version = version + 1 WHERE id % 2 = 0")
+    connection.execute("DELETE FROM notes WHERE id % 100 = 0")
     bridge.start().wait_until_logged("stream_started")
     with storage_of(bridge) as storage, Writers(newest_database.dsn, seed=seed, count=4):
         for _ in range(kills):

@@ -15,7 +15,11 @@ log = structlog.get_logger()
 
 
 def resume_projection(
-    storage: EventStorage, name: str, source: str, start: StreamStart
+    storage: EventStorage,
+    name: str,
+    source: str,
+    start: StreamStart,
+    set_aside: Position | None = None,
 ) -> Position | None:
     """Return up to where the changes are in the storage; None for none.
 
@@ -24,6 +28,7 @@ def resume_projection(
         name: of the projection.
         source: text that identifies cluster, database and slot.
         start: how the stream starts.
+        set_aside: up to where existing rows are kept of which it is still to tell.
 
     Raises:
         GapDetected: the events would miss changes, have some twice, or have some that are not there
@@ -31,7 +36,7 @@ def resume_projection(
         Transient: the storage is away.
     """
     progress = storage.progress(name)
-    problem = _misfit(progress, source, start)
+    problem = _misfit(progress, source, start, set_aside)
     position = None
     if problem is None:
         position = progress.position if progress is not None else None
@@ -55,9 +60,11 @@ def resume_projection(
     return position
 
 
-def _misfit(progress: Progress | None, source: str, start: StreamStart) -> str | None:
+def _misfit(
+    progress: Progress | None, source: str, start: StreamStart, set_aside: Position | None
+) -> str | None:
     if progress is None:
-        if start.first or start.known is None:
+        if start.first or start.known is None or start.known == set_aside:
             return None
         return (
             f"the store knows nothing of it, and it had come to {start.known}: its events are lost."
@@ -80,6 +87,8 @@ def _misfit(progress: Progress | None, source: str, start: StreamStart) -> str |
             f"the server was promoted or recovered, and the store has events up to {position}, of "
             "which some may be lost there."
         )
+    if set_aside is not None:
+        position = max(position, set_aside)
     if start.known is not None and position < start.known:
         return (
             f"the store has its events up to {position}, and it had come to {start.known}: the "

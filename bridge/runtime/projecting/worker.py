@@ -9,6 +9,8 @@
 
 Events and position are stored together or not at all. So a change whose events are stored is never
 projected again, and one whose events are not is never confirmed to the server.
+
+Existing rows are set aside first (``existing_rows``), and told when all of them are there.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ import structlog
 
 from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem, Transient
 from bridge.core.events import CdcEvent, EventBatch, Position
+from bridge.core.relation import Relation
 from bridge.eventsourcing.errors import EventIdTaken, InvalidInput
 from bridge.eventsourcing.records import Progress, Write
 from bridge.eventsourcing.storage import EventStorage
 from bridge.runtime.backlog import Backlog
+from bridge.runtime.projecting.existing_rows import ExistingRows
 from bridge.runtime.retry import Backoff
 from bridge.runtime.worker import DeadLetters
 
@@ -65,6 +69,7 @@ class ProjectionWorker:
         backlog: where the batches come from.
         source: text that identifies cluster, database and slot.
         position: up to which the changes are in the storage; None for none.
+        rows: the existing rows, which come first or are still to be told; None without any.
         interval_s: between two positions that are stored without an event.
         dead_letters: where changes go that cannot be stored.
         durable: called with the name of the participant and each position that is stored.
@@ -81,6 +86,7 @@ class ProjectionWorker:
         *,
         source: str,
         position: Position | None,
+        rows: ExistingRows | None = None,
         interval_s: float,
         dead_letters: DeadLetters,
         durable: Callable[[str, Position], None],
@@ -93,6 +99,11 @@ class ProjectionWorker:
         self.backlog = backlog
         self._source = source
         self._position = position
+        self._rows = rows
+        self._rows_are_complete = Event()
+        if rows is not None and rows.complete:
+            self._rows_are_complete.set()
+        self._described: Relation | None = None
         self._interval_s = interval_s
         self._dead_letters = dead_letters
         self._report_durable = durable
@@ -113,6 +124,11 @@ class ProjectionWorker:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def rows_are_complete(self) -> None:
+        """Tell of the existing rows now: all are there, and no later start reads them again."""
+        self._rows_are_complete.set()
+        self._call()
 
     @property
     def ended(self) -> bool:
@@ -144,10 +160,16 @@ class ProjectionWorker:
     def _run(self) -> None:
         try:
             while not self._aborting:
-                if self._draining and self.backlog.empty:
+                if self._draining and self.backlog.empty and not self._has_rows_to_tell:
                     self._save_position()
                     return
-                self._take_in(self.backlog.take(self._patience()))
+                batches = self.backlog.take(self._patience())
+                if self._rows is not None and not self._rows_are_complete.is_set():
+                    self._set_aside(batches, self._rows)
+                    continue
+                if self._rows is not None:
+                    self._tell_existing_rows(self._rows)
+                self._take_in(batches)
                 if self._monotonic() >= self._due_at:
                     self._save_position()
         except Exception as error:  # nothing must be confirmed any more, so the bridge ends
@@ -155,9 +177,40 @@ class ProjectionWorker:
 
     def _patience(self) -> float:
         """How long to wait for a batch, in seconds."""
+        if self._has_rows_to_tell:
+            return 0.0
         if not self._unsaved:
             return _IDLE_WAIT_S
         return max(0.0, min(_IDLE_WAIT_S, self._due_at - self._monotonic()))
+
+    @property
+    def _has_rows_to_tell(self) -> bool:
+        return self._rows is not None and self._rows_are_complete.is_set()
+
+    def _set_aside(self, batches: Sequence[EventBatch], rows: ExistingRows) -> None:
+        """Keep existing rows until all of them are there."""
+        if not batches:
+            return
+        for batch in batches:
+            relation = batch.events[0].relation
+            if relation is not self._described:  # what does not fit to its table is said at once
+                self._projector.project(batch.events[:1])
+                self._projector.take_rejected()
+                self._described = relation
+        rows.add(batches)
+        self._report_durable(participant(self._projector.name), batches[-1].last)
+        for batch in batches:
+            self.backlog.release(batch)
+
+    def _tell_existing_rows(self, rows: ExistingRows) -> None:
+        """Store what comes of the rows that were set aside, then forget them."""
+        for batch in rows.batches(self._position):
+            if not self._project_all(batch.events):
+                return
+        self._save_position()
+        if not self._unsaved:
+            rows.remove()
+            self._rows = None
 
     def _take_in(self, batches: Sequence[EventBatch]) -> None:
         gathered: list[EventBatch] = []
@@ -167,18 +220,23 @@ class ProjectionWorker:
             gathered.append(batch)
             events += new.events
             if len(events) >= _MAX_EVENTS:
-                self._project_all(gathered, events)
+                self._store(gathered, events)
                 gathered, events = [], []
-        self._project_all(gathered, events)
+        self._store(gathered, events)
 
-    def _project_all(self, gathered: Sequence[EventBatch], events: list[CdcEvent]) -> None:
+    def _store(self, gathered: Sequence[EventBatch], events: Sequence[CdcEvent]) -> None:
         """Store what comes of changes, and release the batches that they came in."""
+        if self._project_all(events):
+            for batch in gathered:
+                self.backlog.release(batch)
+
+    def _project_all(self, events: Sequence[CdcEvent]) -> bool:
+        """Store what comes of changes. Returns False if the worker has to end before."""
         for start in range(0, len(events), _MAX_EVENTS):
             if self._aborting or not self._project(events[start : start + _MAX_EVENTS]):
                 self._behind = True
-                return
-        for batch in gathered:
-            self.backlog.release(batch)
+                return False
+        return True
 
     def _project(self, events: Sequence[CdcEvent]) -> bool:
         """Store what comes of changes. Returns False if the worker has to end before."""
@@ -242,7 +300,8 @@ class ProjectionWorker:
                 self.stored += sum(len(write.events) for write in writes)
                 self._position, self._unsaved = position, False
                 self._due_at = self._monotonic() + self._interval_s
-                self._report_durable(participant(self._projector.name), position)
+                if self._rows is None:  # those that are set aside count as durable already
+                    self._report_durable(participant(self._projector.name), position)
                 return True
         return False
 

@@ -53,6 +53,19 @@ def test_a_projection_goes_on_behind_what_is_stored(
     assert [entry["event"] for entry in entries] == ["projection_started"]
 
 
+@pytest.mark.parametrize("stored", [None, Position(0x1000, 0), PLACE])
+def test_existing_rows_that_are_set_aside_count_as_stored(stored: Position | None) -> None:
+    found = resume_projection(storage_at(stored), "accounts", SOURCE, RESUMED, set_aside=PLACE)
+    assert found == stored
+
+
+def test_rows_that_are_set_aside_do_not_hide_that_later_events_are_gone() -> None:
+    later = replace(RESUMED, known=Position(0x1100, 0))
+    for stored in (None, PLACE):
+        with pytest.raises(GapDetected):
+            resume_projection(storage_at(stored), "accounts", SOURCE, later, set_aside=PLACE)
+
+
 @pytest.mark.parametrize(
     ("position", "start", "words", "goes_on"),
     [

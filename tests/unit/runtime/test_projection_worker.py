@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.core.errors import EnvironmentProblem, Transient
+from bridge.core.errors import ConfigError, EnvironmentProblem, Transient
 from bridge.core.events import CdcEvent, Position
 from bridge.core.retry import RetryPolicy
 from bridge.eventsourcing import ANY, MemoryStorage
 from bridge.eventsourcing.records import NewEvent, Progress, Recorded, Write
 from bridge.runtime.backlog import Backlog, BacklogLimits
+from bridge.runtime.projecting.existing_rows import ExistingRows
 from bridge.runtime.projecting.worker import ProjectionWorker, participant
 from bridge.runtime.retry import Backoff
 from tests.fixtures.events import make_batch, many_transactions
@@ -51,11 +52,14 @@ class Told:
 
     def __init__(self) -> None:
         self.silent = False
+        self.error: Exception | None = None
         self.rejects: set[Position] = set()
         self.takes_ids: set[Position] = set()
         self._rejected: list[tuple[CdcEvent, str]] = []
 
     def project(self, events: Sequence[CdcEvent]) -> list[Write]:
+        if self.error is not None:
+            raise self.error
         writes: list[Write] = []
         for event in events:
             if event.position in self.rejects:
@@ -80,9 +84,11 @@ class Bench:
         *,
         storage: WatchedStorage | None = None,
         position: Position | None = None,
+        rows: ExistingRows | None = None,
         interval_s: float = 0.0,
     ) -> None:
         self.projector = Told()
+        self.rows = rows
         self.storage = storage or WatchedStorage()
         self.durable: list[tuple[str, Position]] = []
         self.parked: list[tuple[str, Position, str]] = []
@@ -95,6 +101,7 @@ class Bench:
             Backlog(limits, directory),
             source=SOURCE,
             position=position,
+            rows=rows,
             interval_s=interval_s,
             dead_letters=self,
             durable=lambda name, position: self.durable.append((name, position)),
@@ -110,6 +117,8 @@ class Bench:
         if self.started:
             self.worker.join(0)
         self.worker.backlog.close()
+        if self.rows is not None:
+            self.rows.close()
 
     def start(self) -> Bench:
         self.started = True
@@ -242,4 +251,70 @@ def test_what_cannot_go_on_ends_the_bridge_with_its_name(
     assert isinstance(failure, kind)
     assert "Projection 'accounts'" in str(failure)
     assert "secret" not in str(failure)
+    assert bench.durable == []
+
+
+def test_existing_rows_are_told_when_all_of_them_are_there(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench = make_bench(rows=ExistingRows.begin(tmp_path, "accounts")).start()
+    bench.until_durable()
+    assert bench.storage.appends == []
+    bench.worker.rows_are_complete()
+    bench.worker.backlog.put(make_batch((0x9000, 0)))
+    bench.until_durable(Position(0x9000, 0))
+    assert bench.told() == [*PLACES, str(Position(0x9000, 0))]
+    assert bench.storage.progress("accounts") == Progress("accounts", Position(0x9000, 0), SOURCE)
+    assert ExistingRows.find(tmp_path, "accounts") is None
+
+
+def test_a_snapshot_that_is_interrupted_has_told_nothing(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench = make_bench(rows=ExistingRows.begin(tmp_path, "accounts")).start()
+    bench.until_durable()
+    bench.worker.drain()
+    assert bench.worker.join(5)
+    assert (bench.storage.appends, bench.failures) == ([], [])
+
+
+def test_rows_are_told_to_the_end_by_the_next_start(make_bench: MakeBench, tmp_path: Path) -> None:
+    with closing(ExistingRows.begin(tmp_path, "accounts")) as rows:
+        rows.add(BATCHES)
+    storage = WatchedStorage()
+    storage.append([], Progress("accounts", BATCHES[2].events[0].position, SOURCE))
+    bench = make_bench(
+        storage=storage,
+        position=BATCHES[2].events[0].position,
+        rows=ExistingRows.find(tmp_path, "accounts"),
+    )
+    bench.worker.start()
+    bench.started = True
+    bench.worker.drain()
+    assert bench.worker.join(5)
+    assert bench.told() == PLACES[7:]
+    assert ExistingRows.find(tmp_path, "accounts") is None
+
+
+def test_rows_stay_while_the_storage_is_away(make_bench: MakeBench, tmp_path: Path) -> None:
+    with closing(ExistingRows.begin(tmp_path, "accounts")) as rows:
+        rows.add(BATCHES)
+    storage = WatchedStorage()
+    storage.failures = [Transient("The store is away.")] * 10_000
+    bench = make_bench(storage=storage, rows=ExistingRows.find(tmp_path, "accounts")).start()
+    bench.worker.drain()
+    assert not bench.worker.join(0.05)
+    left = ExistingRows.find(tmp_path, "accounts")
+    assert left is not None
+    assert left.last == LAST
+
+
+def test_a_definition_that_does_not_fit_is_found_by_the_first_row(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    bench = make_bench(rows=ExistingRows.begin(tmp_path, "accounts"))
+    bench.projector.error = ConfigError("projections[0].id: there is no column nmae.")
+    bench.start()
+    [failure] = eventually(lambda: bench.failures, message="it failed")
+    assert isinstance(failure, ConfigError)
     assert bench.durable == []
