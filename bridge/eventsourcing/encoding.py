@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from bridge.core.errors import EnvironmentProblem
 from bridge.eventsourcing.errors import InvalidInput
 
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
@@ -62,8 +63,21 @@ def encode(value: object, what: str) -> str:
 
 
 def decode(text: str) -> Any:
-    """Return the value of a JSON text that ``encode`` made."""
+    """Return the value of a JSON text that ``encode`` made. Raises ``ValueError`` for another."""
     return _load(text)[0]
+
+
+def damaged(what: str) -> EnvironmentProblem:
+    """Return the error for a stored text that ``decode`` does not read.
+
+    Args:
+        what: it is, for messages: "The event 7 of an Account".
+    """
+    return EnvironmentProblem(
+        f"{what} is damaged: it is no JSON any more.",
+        remedy="Run pgbridge events verify, which names every event that is damaged, and restore "
+        "the store.",
+    )
 
 
 def is_exact(value: object, depth: int = 0) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bridge.core.errors import EnvironmentProblem
-from bridge.eventsourcing.encoding import decode, encode
+from bridge.eventsourcing.encoding import damaged, decode, encode
 from bridge.eventsourcing.errors import InvalidInput
 from bridge.eventsourcing.events import Snapshot
 from bridge.eventsourcing.records import AggregateHead, SnapshotRecord
@@ -36,8 +36,17 @@ def snapshot_record(snapshot: Snapshot) -> SnapshotRecord:
 
 
 def snapshot_of(found: SnapshotRecord) -> Snapshot:
-    """Return what ``snapshot_record`` was given."""
-    stored = decode(found.state)
+    """Return what ``snapshot_record`` was given.
+
+    Raises:
+        EnvironmentProblem: it is not that any more.
+    """
+    try:
+        stored = decode(found.state)
+    except ValueError:
+        raise damaged(
+            f"A snapshot of {found.aggregate_type} at sequence {found.last_sequence}"
+        ) from None
     return Snapshot(
         found.aggregate_id,
         found.aggregate_type,

@@ -19,7 +19,7 @@ from bridge.eventsourcing.checks import (
     write_of,
 )
 from bridge.eventsourcing.config import EventStoreConfig
-from bridge.eventsourcing.encoding import decode, is_exact
+from bridge.eventsourcing.encoding import damaged, decode, is_exact
 from bridge.eventsourcing.errors import AmbiguousAggregate, InvalidInput, UnknownAggregate
 from bridge.eventsourcing.events import DomainEvent, Snapshot
 from bridge.eventsourcing.expected_version import ANY, ExpectedVersion
@@ -348,18 +348,21 @@ def _stored_event(recorded: Recorded) -> DomainEvent:
     (place, kind, key, sequence, event_id, event_type, version, timestamp, data, metadata) = (
         recorded
     )
-    return DomainEvent(
-        event_id,
-        key,
-        kind,
-        event_type,
-        version,
-        timestamp,
-        decode(data),
-        sequence,
-        {} if metadata == "{}" else decode(metadata),
-        place,
-    )
+    try:
+        return DomainEvent(
+            event_id,
+            key,
+            kind,
+            event_type,
+            version,
+            timestamp,
+            decode(data),
+            sequence,
+            {} if metadata == "{}" else decode(metadata),
+            place,
+        )
+    except ValueError:
+        raise damaged(f"The {event_type} with global sequence {place}") from None
 
 
 def _check_version(version: Any) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -28,6 +29,7 @@ from bridge.eventsourcing import (
     UnknownAggregate,
     Upcasters,
 )
+from bridge.eventsourcing.records import NewEvent, SnapshotRecord, Write
 
 SECRET = "4711-secret"
 
@@ -384,6 +386,29 @@ def test_a_stored_snapshot_without_its_events_means_that_events_were_lost(
 
     with pytest.raises(EnvironmentProblem, match=r"snapshot of Account is newer.* lost events"):
         lost.rebuild_state("a-1", 0, sum_up)
+
+
+@pytest.mark.parametrize("member", ["data", "metadata"])
+def test_a_stored_event_that_is_no_json_any_more_is_named_without_its_text(
+    storage: MemoryStorage, store: EventStore, member: str
+) -> None:
+    new = NewEvent(str(uuid4()), "MoneyDeposited", 1, 1, "{}", "{}")
+    broken = new._replace(**{member: f'{{"amount": {SECRET}'})
+    storage.append([Write("Account", "a-1", ANY, (broken,))])
+    with pytest.raises(
+        EnvironmentProblem, match=r"MoneyDeposited with global sequence 1"
+    ) as raised:
+        list(store.read_all())
+    assert SECRET not in str(raised.value)
+
+
+def test_a_stored_snapshot_that_is_no_json_any_more_is_named(
+    storage: MemoryStorage, store: EventStore
+) -> None:
+    store.append_event(deposit())
+    storage.save_snapshot(SnapshotRecord("Account", "a-1", 1, 1, 1, '{"state":'))
+    with pytest.raises(EnvironmentProblem, match=r"snapshot of Account at sequence 1 is damaged"):
+        store.rebuild_state("a-1", 0, sum_up)
 
 
 def test_events_of_older_versions_are_read_in_the_newest(storage: MemoryStorage) -> None:
