@@ -281,6 +281,8 @@ def test_the_newest_snapshot_of_each_version_is_kept(storage: EventStorage) -> N
     assert storage.snapshot("Counter", "one", 2) == snapshot(4, version=2)
     assert storage.snapshot("Counter", "one", 3) is None
     assert storage.snapshot("Counter", "one", None) == snapshot(5)
+    storage.save_snapshot(snapshot(5, version=2))
+    assert storage.snapshot("Counter", "one", None) == snapshot(5, version=2)
     assert storage.snapshot("Counter", "two", 1) is None
     storage.save_snapshot(snapshot(5, state='{"n":2}'))  # the same once more
     assert storage.snapshot("Counter", "one", 1) == snapshot(5, state='{"n":2}')

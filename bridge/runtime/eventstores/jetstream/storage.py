@@ -205,7 +205,7 @@ class JetStreamStorage:
             value = self._link.run(self._bucket.get(f"{key}.{version}"))
             values = [] if value is None else [value]
         found = [SnapshotRecord(*json.loads(value)) for value in values]
-        return max(found, key=attrgetter("last_sequence"), default=None)
+        return max(found, key=attrgetter("last_sequence", "version"), default=None)
 
     def progress(self, name: str) -> Progress | None:
         """See ``EventStorage``."""
