@@ -51,7 +51,7 @@ def _open_live(settings: StoreConfig, source: SourceConfig | None) -> EventStora
             assert settings.path is not None
             return SqliteStorage(settings.path)
         case "postgres":
-            from bridge.postgres.connection import Database
+            from bridge.postgres.connection import SOURCE_DSN, Database
             from bridge.postgres.event_storage import PostgresStorage
 
             dsn = settings.dsn or (source and (source.sql_dsn or source.dsn))
@@ -61,7 +61,7 @@ def _open_live(settings: StoreConfig, source: SourceConfig | None) -> EventStora
                     remedy="Give the connection string of its database.",
                 )
             return PostgresStorage(
-                Database(dsn),
+                Database(dsn, setting="store.dsn" if settings.dsn else SOURCE_DSN),
                 schema=settings.schema or DEFAULT_SCHEMA,
                 publication=source.publication if source else None,
             )

@@ -26,6 +26,8 @@ from sql import load
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
+SOURCE_DSN: Final = "source.dsn"
+
 _PINNED: Final = {
     "DateStyle": "ISO,MDY",
     "IntervalStyle": "postgres",
@@ -83,18 +85,25 @@ class Identity:
 
 
 class Database:
-    """The source database, as a place to connect to. It holds no connection itself.
+    """A database, as a place to connect to: the source, or that of a store. It holds no connection.
 
     Args:
         dsn: any libpq connection string or URI. What it says wins over our network and TLS
             defaults, never over the settings that change how values look.
         application_name: how our sessions show in ``pg_stat_activity``, unless the DSN says.
+        setting: where the DSN stands in the configuration, for remedies.
 
     Raises:
         ConfigError: the DSN cannot be read; the message does not repeat it.
     """
 
-    def __init__(self, dsn: str | Secret, *, application_name: str = "pgbridge") -> None:
+    def __init__(
+        self,
+        dsn: str | Secret,
+        *,
+        application_name: str = "pgbridge",
+        setting: str = SOURCE_DSN,
+    ) -> None:
         self._dsn = Dsn(dsn.reveal() if isinstance(dsn, Secret) else dsn)
         try:
             given = conninfo_to_dict(self._dsn.reveal())
@@ -110,6 +119,7 @@ class Database:
         self._options = self._given.pop("options", os.environ.get("PGOPTIONS", ""))
         self._given.update(tls_defaults(self._given))
         self._application_name = application_name
+        self._setting = setting
         self._reached = False
         self._server_version: int | None = None
 
@@ -242,7 +252,8 @@ class Database:
 
     def _explain(self, error: psycopg.Error) -> BridgeError:
         doing = f"connecting to {self.address}"
-        return explain(error, doing=doing, starting=not self._reached)
+        found = explain(error, doing=doing, starting=not self._reached)
+        return type(found)(found.message, remedy=found.remedy.replace(SOURCE_DSN, self._setting))
 
 
 def identify(connection: Connection) -> Identity:

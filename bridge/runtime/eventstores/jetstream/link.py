@@ -158,7 +158,10 @@ class Link:
                 "The NATS servers of the event store refuse the login.",
                 remedy="Check user and password in the URLs of servers.",
             )
-        return Transient(f"No NATS server of the event store answers ({type(cause).__name__}).")
+        return Transient(
+            f"No NATS server of the event store answers ({type(cause).__name__}).",
+            remedy="Check the URLs of servers, and that most of the cluster is up.",
+        )
 
     async def _note(self, error: Exception) -> None:
         self._last_error = error
