@@ -29,7 +29,7 @@ from bridge.eventsourcing import (
     UnknownAggregate,
     Upcasters,
 )
-from bridge.eventsourcing.records import NewEvent, SnapshotRecord, Write
+from bridge.eventsourcing.records import NewEvent, Recorded, SnapshotRecord, Write
 
 SECRET = "4711-secret"
 
@@ -259,6 +259,47 @@ def test_the_type_may_be_left_out_if_there_is_only_one(store: EventStore) -> Non
     with pytest.raises(AmbiguousAggregate, match="several types have this id: Account, Wallet"):
         store.get_events("1")
     assert store.rebuild_state("1", 0, sum_up, aggregate_type="Wallet") == 7
+
+
+class Asked(MemoryStorage):
+    """A storage that knows how many events were asked for at once, and how many it gave."""
+
+    def __init__(self) -> None:
+        super().__init__("c3" * 16)
+        self.pages: list[tuple[int, int]] = []
+
+    def read_aggregate(
+        self, aggregate_type: str, aggregate_id: str, after: int, limit: int
+    ) -> list[Recorded]:
+        return self._page(super().read_aggregate(aggregate_type, aggregate_id, after, limit), limit)
+
+    def read_type(self, event_type: str, after: int, limit: int) -> list[Recorded]:
+        return self._page(super().read_type(event_type, after, limit), limit)
+
+    def read_all(self, after: int, limit: int) -> list[Recorded]:
+        return self._page(super().read_all(after, limit), limit)
+
+    def _page(self, events: list[Recorded], limit: int) -> list[Recorded]:
+        self.pages.append((limit, len(events)))
+        return events
+
+
+def test_a_reader_holds_no_more_events_than_it_may() -> None:
+    storage = Asked()
+    store = EventStore(storage, EventStoreConfig(max_events_in_memory=3, enable_snapshots=False))
+    store.append_events([deposit() for _ in range(8)])
+    for read in (
+        lambda: sum(1 for _ in store.get_events("a-1")),
+        lambda: sum(1 for _ in store.get_events_by_type("MoneyDeposited")),
+        lambda: sum(1 for _ in store.read_all()),
+        lambda: store.rebuild_state("a-1", 0, sum_up),
+    ):
+        storage.pages.clear()
+        assert read() == 8
+        assert storage.pages == [(3, 3), (3, 3), (3, 2)]
+    storage.pages.clear()
+    next(store.read_all())
+    assert len(storage.pages) == 1  # the next page is read when it is its turn
 
 
 def test_a_state_is_rebuilt_from_its_events_and_then_from_a_snapshot(store: EventStore) -> None:
