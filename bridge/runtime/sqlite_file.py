@@ -24,6 +24,10 @@ _opening = Lock()
 """Held while a file is opened: several threads may open one that has to be made."""
 
 
+class FileLocked(EnvironmentProblem):
+    """Another program holds the file; nothing was changed."""
+
+
 class SqliteFile:
     """The open file. Any thread may use it; one transaction runs at a time.
 
@@ -152,15 +156,17 @@ class SqliteFile:
         for prefixes, message, remedy in _PROBLEMS:
             if name.startswith(prefixes):
                 remedy = remedy.format(when_lost=self._when_lost)
-                return EnvironmentProblem(f"{self.path} {message}", remedy=remedy)
+                kind = FileLocked if prefixes is _LOCKED else EnvironmentProblem
+                return kind(f"{self.path} {message}", remedy=remedy)
         return None
 
 
 def no_access(path: Path, error: OSError) -> EnvironmentProblem:
-    """Return the error for a file or directory of ``state.dir`` that the system refuses."""
+    """Return the error for a file of the state or of a store that the system refuses."""
     return EnvironmentProblem(
         f"{path} cannot be used: {error.strerror}.",
-        remedy="Check that state.dir is a directory, and its owner, permissions and disk.",
+        remedy="Check its directory (state.dir, or the path of a store), and owner, permissions "
+        "and disk.",
     )
 
 
@@ -172,6 +178,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
+_LOCKED = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _PROBLEMS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("SQLITE_FULL",),
@@ -190,7 +197,7 @@ _PROBLEMS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Restore it, or move it away: {when_lost}.",
     ),
     (
-        ("SQLITE_BUSY", "SQLITE_LOCKED"),
+        _LOCKED,
         f"has been locked by another program for {_BUSY_TIMEOUT_S:g} seconds.",
         "End the program that has it open.",
     ),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sql
-from bridge.core.errors import EnvironmentProblem
+from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.events import Position
 from bridge.eventsourcing.appending import already_stored, first_sequence, record
 from bridge.eventsourcing.errors import ConcurrencyConflict
@@ -26,7 +27,7 @@ from bridge.eventsourcing.records import (
     SnapshotRecord,
     Write,
 )
-from bridge.runtime.sqlite_file import SqliteFile, no_access
+from bridge.runtime.sqlite_file import FileLocked, SqliteFile, no_access
 
 
 class SqliteStorage:
@@ -34,6 +35,9 @@ class SqliteStorage:
 
     Args:
         path: of the file; it and its directory are made if they do not exist. On a local disk.
+
+    While another program has locked it for longer than SQLite waits, it is away: what writes then
+    raises ``Transient``. Who reads never waits.
 
     Raises:
         EnvironmentProblem: the file cannot be used.
@@ -77,7 +81,7 @@ class SqliteStorage:
     def _append(
         self, writes: Sequence[Write], progress: Progress | None, *, closely: bool
     ) -> list[Recorded]:
-        with self._file.transaction() as connection:
+        with self._writing() as connection:
             appending = _Appending(connection)
             answer = [event for write in writes for event in appending.add(write, closely=closely)]
             appending.end()
@@ -121,7 +125,7 @@ class SqliteStorage:
 
     def save_snapshot(self, snapshot: SnapshotRecord) -> None:
         """See ``EventStorage``."""
-        with self._file.transaction() as connection:
+        with self._writing() as connection:
             connection.execute(_load("save_snapshot"), snapshot._asdict())
 
     def snapshot(
@@ -157,7 +161,7 @@ class SqliteStorage:
             {"aggregate_type": kind, "aggregate_id": key, "up_to": up_to}
             for kind, key, up_to in removed
         ]
-        with self._file.transaction() as connection:
+        with self._writing() as connection:
             connection.execute(_load("add_segment"), segment)
             connection.executemany(_load("archive_aggregate"), aggregates)
             connection.executemany(_load("remove_archived"), aggregates)
@@ -174,6 +178,14 @@ class SqliteStorage:
     def close(self) -> None:
         """See ``EventStorage``."""
         self._file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._file.transaction() as connection:
+                yield connection
+        except FileLocked as error:
+            raise Transient(error.message, remedy=error.remedy) from error
 
     def _events(self, statement: str, values: tuple[object, ...]) -> list[Recorded]:
         with self._file.reading() as connection:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.errors import EnvironmentProblem
+from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.events import Position
 from bridge.eventsourcing.records import Progress, Segment
 from bridge.runtime.eventstores.sqlite import SqliteStorage
@@ -74,6 +74,20 @@ def test_two_programs_append_to_one_file(storage: SqliteStorage, path: Path) -> 
     assert other.identity == storage.identity
     assert [event.sequence for event in other.read_all(0, 10)] == [1, 2, 3]
     other.close()
+    storage.close()
+
+
+def test_a_file_that_another_program_has_locked_is_away(storage: SqliteStorage, path: Path) -> None:
+    first = storage.append([make_write(1)])
+    with storage._file.reading() as connection:
+        connection.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Transient, match=r"events\.db has been locked by another program"):
+        storage.append([make_write(2)])
+    assert storage.read_all(0, 10) == first
+    other.close()
+    assert len(storage.append([make_write(2)])) == 1
     storage.close()
 
 
