@@ -64,6 +64,14 @@ class Projection:
                 self._rejected.append((event, str(error)))
         return writes
 
+    def reads(self, relation: Relation) -> bool:
+        """Tell whether events can come of a table, which has to be as the definition says.
+
+        Raises:
+            ConfigError, EnvironmentProblem: it is not; see ``project``.
+        """
+        return bool(self._sources_for(relation))
+
     def take_rejected(self) -> list[tuple[CdcEvent, str]]:
         """Return the changes that gave no events but should have, each once, and why."""
         rejected, self._rejected = self._rejected, []
@@ -72,10 +80,12 @@ class Projection:
     def _happenings(self, event: CdcEvent) -> list[Happening]:
         if event.operation is Operation.MESSAGE:
             return [read_message(event)] if self.messages and is_emitted(event) else []
-        sources = self._sources_of.get(event.relation)
-        if sources is None:
-            sources = self._find_sources(event.relation)
+        sources = self._sources_for(event.relation)
         return [happening for source in sources for happening in source.project(event)]
+
+    def _sources_for(self, relation: Relation) -> tuple[EventSource, ...]:
+        found = self._sources_of.get(relation)
+        return self._find_sources(relation) if found is None else found
 
     def _find_sources(self, relation: Relation) -> tuple[EventSource, ...]:
         sources = tuple(source for source in self.sources if source.selects(relation))

@@ -53,6 +53,7 @@ class Projector(Protocol):
 
     @property
     def name(self) -> str: ...
+    def reads(self, relation: Relation) -> bool: ...
     def project(self, events: Sequence[CdcEvent]) -> list[Write]: ...
     def take_rejected(self) -> list[tuple[CdcEvent, str]]: ...
 
@@ -103,7 +104,6 @@ class ProjectionWorker:
         self._rows_are_complete = Event()
         if rows is not None and rows.complete:
             self._rows_are_complete.set()
-        self._described: Relation | None = None
         self._interval_s = interval_s
         self._dead_letters = dead_letters
         self._report_durable = durable
@@ -191,19 +191,22 @@ class ProjectionWorker:
         """Keep existing rows until all of them are there."""
         if not batches:
             return
-        for batch in batches:
-            relation = batch.events[0].relation
-            if relation is not self._described:  # what does not fit to its table is said at once
-                self._projector.project(batch.events[:1])
-                self._projector.take_rejected()
-                self._described = relation
-        rows.add(batches)
+        # Each batch is of one table. Of one that nobody reads, a row is kept for its position.
+        rows.add(
+            [
+                batch
+                if self._projector.reads(batch.events[0].relation)
+                else EventBatch(batch.events[-1:])
+                for batch in batches
+            ]
+        )
         self._report_durable(participant(self._projector.name), batches[-1].last)
         for batch in batches:
             self.backlog.release(batch)
 
     def _tell_existing_rows(self, rows: ExistingRows) -> None:
         """Store what comes of the rows that were set aside, then forget them."""
+        before = self.stored
         for batch in rows.batches(self._position):
             if not self._project_all(batch.events):
                 return
@@ -211,6 +214,11 @@ class ProjectionWorker:
         if not self._unsaved:
             rows.remove()
             self._rows = None
+            log.info(
+                "projection_rows_told",
+                projection=self._projector.name,
+                events=self.stored - before,
+            )
 
     def _take_in(self, batches: Sequence[EventBatch]) -> None:
         gathered: list[EventBatch] = []

@@ -185,6 +185,8 @@ def test_a_table_that_is_not_as_the_definition_says_stops_it() -> None:
     rule = EventRuleConfig(name="Opened", on="insert", when="new.balance > 0")
     with pytest.raises(ConfigError, match=r"(?s)projections\[0\]\.aggregates\[0\].*balance"):
         of_table(events=(rule,)).project([change("insert", ("1",), relation=odd)])
+    with pytest.raises(ConfigError, match="balance"):
+        of_table(events=(rule,)).reads(odd)
     keyless = make_relation(
         {"id": "int8"}, table="user_accounts", replica_identity=ReplicaIdentity.FULL
     )
@@ -195,5 +197,6 @@ def test_a_table_that_is_not_as_the_definition_says_stops_it() -> None:
 def test_changes_of_other_tables_are_left_alone() -> None:
     other = make_relation({"id": "int8"}, key=["id"], table="orders")
     projection = of_table()
+    assert not projection.reads(other)
     assert projection.project([change("insert", ("1",), relation=other)]) == []
     assert projection.take_rejected() == []

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from bridge.core.errors import ConfigError, EnvironmentProblem, Transient
 from bridge.core.events import CdcEvent, Position
+from bridge.core.relation import Relation
 from bridge.core.retry import RetryPolicy
 from bridge.eventsourcing import ANY, MemoryStorage
 from bridge.eventsourcing.records import NewEvent, Progress, Recorded, Write
@@ -52,14 +53,13 @@ class Told:
 
     def __init__(self) -> None:
         self.silent = False
+        self.looks = True
         self.error: Exception | None = None
         self.rejects: set[Position] = set()
         self.takes_ids: set[Position] = set()
         self._rejected: list[tuple[CdcEvent, str]] = []
 
     def project(self, events: Sequence[CdcEvent]) -> list[Write]:
-        if self.error is not None:
-            raise self.error
         writes: list[Write] = []
         for event in events:
             if event.position in self.rejects:
@@ -69,6 +69,11 @@ class Told:
                 new = NewEvent(str(uuid5(NAMESPACE_OID, place)), "Seen", 1, 0, "{}", "{}")
                 writes.append(Write("User", str(event.position), ANY, (new,)))
         return writes
+
+    def reads(self, relation: Relation) -> bool:
+        if self.error is not None:
+            raise self.error
+        return self.looks
 
     def take_rejected(self) -> list[tuple[CdcEvent, str]]:
         rejected, self._rejected = self._rejected, []
@@ -307,6 +312,17 @@ def test_rows_stay_while_the_storage_is_away(make_bench: MakeBench, tmp_path: Pa
     left = ExistingRows.find(tmp_path, "accounts")
     assert left is not None
     assert left.last == LAST
+
+
+def test_of_tables_that_nobody_reads_only_positions_are_set_aside(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    rows = ExistingRows.begin(tmp_path, "accounts")
+    bench = make_bench(rows=rows)
+    bench.projector.looks = False
+    bench.start().until_durable()
+    assert [batch.events[0].position for batch in rows.batches(None)] == [b.last for b in BATCHES]
+    assert all(len(batch) == 1 for batch in rows.batches(None))
 
 
 def test_a_definition_that_does_not_fit_is_found_by_the_first_row(
