@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from bridge.config.inputs import COMMIT_TIME, PROCESSING_TIME, RowOperation
@@ -99,7 +100,7 @@ class Windowed:
             **self.input.described(),
             "mode": self.mode,
             "window": repr(self.window),
-            "aggregates": repr(self.aggregates),
+            "aggregates": {name: _made_with(each) for name, each in self.aggregates.items()},
             "allowed_lateness": lateness,
             "emit": self.emit,
         }
@@ -204,6 +205,19 @@ class PythonProcessor:
 
 def _named(part: object) -> str:
     return part if isinstance(part, str) else getattr(part, "__qualname__", type(part).__name__)
+
+
+def _made_with(function: AggregationFunction) -> list[str]:
+    """Return the kind of an aggregate and its settings: a state of other ones is not its own."""
+    return [
+        type(function).__qualname__,
+        *(
+            f"{name}={setting!r}"
+            if setting is None or isinstance(setting, str | bytes | int | float | Decimal)
+            else f"{name} {_named(setting)}"
+            for name, setting in sorted(vars(function).items())
+        ),
+    ]
 
 
 def _described(step: Step) -> list[str]:

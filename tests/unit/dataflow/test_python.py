@@ -153,6 +153,62 @@ def test_a_state_is_restored_and_belongs_to_a_definition(load: Callable[..., Dat
     assert len({flow.state_name, *(load(other).state_name for other in others)}) == 6
 
 
+class Longest(AggregationFunction):
+    """An aggregate of somebody's own, with a setting."""
+
+    def __init__(self, start: str = "") -> None:
+        self.start = start
+
+    def create(self) -> str:
+        return self.start
+
+    def add(self, state: str, value: Any, at: object) -> str:
+        return max(state, str(value), key=len)
+
+    retract = merge = add
+
+    def result(self, state: str) -> str:
+        return state
+
+    load = dump = result
+
+
+def first_of(state: Any, value: Any) -> Any:
+    return value if state is None else state
+
+
+def last_of(state: Any, value: Any) -> Any:
+    return value
+
+
+_OF = AggregationFunction
+
+
+@pytest.mark.parametrize(
+    ("make", "make_another"),
+    [
+        (lambda: _OF.TopK("total", 3), lambda: _OF.TopK("total", 5)),
+        (lambda: _OF.Quantile("total", 0.5), lambda: _OF.Quantile("total", 0.9)),
+        (lambda: _OF.Collect("total"), lambda: _OF.Collect("total", limit=5)),
+        (lambda: _OF.Max("total"), lambda: _OF.Max("total", changelog=True)),
+        (lambda: _OF.Sum("first_of"), lambda: _OF.Sum(lambda row: first_of(None, row))),
+        (lambda: _OF.Fold(int, first_of), lambda: _OF.Fold(int, last_of)),
+        (lambda: _OF.Fold(int, first_of), lambda: _OF.Fold(int, first_of, merge=first_of)),
+        (Longest, lambda: Longest("a")),
+    ],
+)
+def test_the_settings_of_an_aggregate_are_part_of_its_definition(
+    make: Callable[[], AggregationFunction], make_another: Callable[[], AggregationFunction]
+) -> None:
+    """Or the three highest values would be taken for five."""
+    name, again, other = (
+        defined(aggregates={"a": function}).state_name
+        for function in (make(), make(), make_another())
+    )
+    assert name == again
+    assert name != other
+
+
 @pytest.mark.parametrize(
     ("definition", "message"),
     [
