@@ -121,6 +121,7 @@ class Starter:
         self._prepare_publication()
         log.info("starting", how=start.value, slot=self._config.source.slot)
         if start in (Start.FIRST, Start.AGAIN):
+            self._check_new_processors()
             if start is Start.AGAIN and slot is not None:
                 self._slots.drop_slot(slot.name)
             with self._first(server, gap_from) as point:
@@ -190,6 +191,17 @@ class Starter:
             from bridge.projecting.tables import check_projected_tables
 
             check_projected_tables(self._sql, publication, make_projections(config.projections))
+
+    def _check_new_processors(self) -> None:
+        """Refuse processors that the tables do not fit. None has a state yet."""
+        config = self._config
+        if not config.processors:
+            return
+        from bridge.dataflow import make_dataflows
+        from bridge.dataflow.tables import check_processor_tables
+
+        dataflows = make_dataflows(config.processors)
+        check_processor_tables(self._sql, config.source.publication, config.values, dataflows)
 
     @contextmanager
     def _first(self, server: Server, gap_from: Lsn | None) -> Iterator[StartPoint]:

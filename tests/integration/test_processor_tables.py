@@ -1,8 +1,9 @@
-"""`pgbridge doctor` holds the definitions of processors against the tables of a real server."""
+"""`pgbridge doctor`, and a first start, hold processors against the tables of a real server."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,49 @@ def test_columns_types_and_tables_are_named_with_their_place(
     right = [{"from": orders, **count}, {"from": orders, "key": ["status"], "pattern": PATTERN}]
     [fine] = findings(tmp_path, newest_database.dsn, capsys, *right)
     assert fine["status"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("source", "says", "code"),
+    [
+        ({"where": "new.amuont > 1"}, r"processors\[0\]\.where: .*did you mean amount\\?", 2),
+        (
+            {"where": "new.amount > 1", "aggregates": {"s": "sum(new.status)"}},
+            "this aggregate takes numbers",
+            2,
+        ),
+        ({"from": {"tables": ["public.other"]}}, r"reads public\.other, which the publ", 3),
+    ],
+)
+def test_a_first_start_refuses_what_does_not_fit_and_makes_no_slot(
+    newest_database: Database,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: dict[str, Any],
+    says: str,
+    code: int,
+) -> None:
+    admin = newest_database.connect()
+    admin.execute("CREATE TABLE orders (id int PRIMARY KEY, amount numeric, status text)")
+    count = {"window": {"type": "tumbling", "size": "1m"}, "aggregates": {"n": "count()"}}
+    document = {
+        "source": {"dsn": newest_database.dsn, "tables": ["public.orders"], "slot": "unmade"},
+        "sinks": [{"type": "null"}, {"type": "null", "name": "results"}],
+        "state": {"dir": str(tmp_path / "state")},
+        "processors": [
+            {
+                "name": "p",
+                "from": {"tables": ["public.orders"]},
+                "to": ["results"],
+                **count,
+                **source,
+            }
+        ],
+    }
+    path = tmp_path / "pgbridge.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with logging_restored():
+        assert main(["run", "-c", str(path)]) == code
+    assert re.search(says, capsys.readouterr().err)
+    made = admin.execute("SELECT FROM pg_replication_slots WHERE slot_name = 'unmade'").fetchall()
+    assert made == []
