@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 from bridge.core.errors import BridgeError, ConfigError
 from bridge.processing.aggregates.errors import Unaggregatable
+from bridge.processing.aggregates.function import AggregationFunction
 from bridge.processing.events import StreamEvent
 from bridge.processing.state.one_piece import check_in_one_piece
 from bridge.processing.stats import ProcessorStats
@@ -21,9 +22,6 @@ from bridge.processing.windows.result import WindowResult
 from bridge.processing.windows.sessions import SessionWindows
 from bridge.processing.windows.slices import SlicedWindows
 from bridge.processing.windows.unbounded import GlobalWindows
-
-if TYPE_CHECKING:
-    from bridge.processing.aggregates.function import AggregationFunction
 
 Answer: TypeAlias = WindowResult | Unaggregatable
 """What an event gives: results, or the reason why an aggregate cannot take it."""
@@ -65,11 +63,13 @@ class StreamProcessor:
         out_of_orderness: Duration = 0,
         time: Literal["event", "processing"] = "event",
     ) -> None:
+        _check_window(name, window)
         _check_choice(name, "emit", emit, ("final", "updates"))
         _check_choice(name, "time", time, ("event", "processing"))
         lateness = microseconds(allowed_lateness, "allowed_lateness", minimum=0)
         if not isinstance(aggregates, Mapping):
             aggregates = {"value": aggregates}
+        _check_functions(name, aggregates)
         updates = emit == "updates"
         contents = Contents(name, aggregates)
         self._name = name
@@ -263,6 +263,27 @@ class StreamProcessor:
         self._watermark.current = state["watermark"]
         self._event_count, self._late_count, self._result_count = state["counts"]
         self._late = [StreamEvent(*event) for event in state["late"]]
+
+
+def _check_window(name: str, window: object) -> None:
+    if not isinstance(window, Window):
+        raise ConfigError(
+            f"The window of processor {name!r} is {_what(window)}.",
+            remedy="Give one of WindowType with its size, such as WindowType.Tumbling(60_000_000).",
+        )
+
+
+def _check_functions(name: str, aggregates: Mapping[str, object]) -> None:
+    for aggregate, function in aggregates.items():
+        if not isinstance(function, AggregationFunction):
+            raise ConfigError(
+                f"Aggregate {aggregate!r} of processor {name!r} is {_what(function)}.",
+                remedy="Give an aggregation function, such as AggregationFunction.Count().",
+            )
+
+
+def _what(given: object) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
 
 
 def _overlaps(window: AlignedWindow) -> TypeGuard[WindowType.Sliding]:

@@ -37,8 +37,17 @@ class StreamingConfig:
         microseconds(self.row_timeout, "row_timeout", minimum=0)
         for name in ("batch_size", "buffer_size", "max_buffer_memory_mb"):
             number = getattr(self, name)
-            if number is not None and number < 1:
-                raise ConfigError(f"{name} is {number}.", remedy="It has to be at least 1.")
+            if number is None and name == "max_buffer_memory_mb":
+                continue
+            if type(number) is not int or number < 1:
+                raise ConfigError(
+                    f"{name} is {number!r}.", remedy="It has to be a whole number, at least 1."
+                )
+        if type(self.enable_compression) is not bool:
+            raise ConfigError(
+                f"enable_compression is {self.enable_compression!r}.",
+                remedy="It has to be True or False.",
+            )
         if self.batch_size > self.buffer_size:
             raise ConfigError(
                 f"batch_size is {self.batch_size}, and only {self.buffer_size} events may wait.",

@@ -166,7 +166,8 @@ Window: TypeAlias = AlignedWindow | WindowType.Session | WindowType.Count | Wind
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; no name of a zone; the name of a folder
+    except (KeyError, ValueError, OSError, TypeError):
+        # Unknown; no name of a zone; the name of a folder; no text.
         raise ConfigError(
             f"timezone {name!r} is unknown.",
             remedy="Give an IANA name such as Europe/Berlin; "

@@ -406,6 +406,26 @@ class TestSettings:
         with pytest.raises(ConfigError, match=message):
             StreamProcessor(WindowType.Tumbling(10), SUM, name="p", **settings)
 
+    @pytest.mark.parametrize(
+        ("window", "what"),
+        [("tumbling", "a str"), (60, "a int"), (WindowType.Tumbling, "the class Tumbling")],
+    )
+    def test_what_is_no_window_is_refused(self, window: Any, what: str) -> None:
+        with pytest.raises(ConfigError, match=f"The window of processor 'p' is {what}"):
+            StreamProcessor(window, SUM, name="p")
+
+    @pytest.mark.parametrize(
+        ("aggregates", "message"),
+        [
+            (AggregationFunction.Count, "'value' of processor 'p' is the class Count"),
+            ([COUNT, SUM], "'value' of processor 'p' is a list"),
+            ({"n": "count()"}, "'n' of processor 'p' is a str"),
+        ],
+    )
+    def test_what_is_no_aggregate_is_refused(self, aggregates: Any, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            StreamProcessor(WindowType.Tumbling(10), aggregates, name="p")
+
     def test_lateness_means_nothing_to_count_windows(self) -> None:
         with pytest.raises(ConfigError, match="allowed_lateness, but none of its events"):
             StreamProcessor(WindowType.Count(10), SUM, allowed_lateness=1)

@@ -24,7 +24,12 @@ def test_lengths_and_sizes_have_their_units() -> None:
         ({"batch_size": 0}, "batch_size is 0"),
         ({"buffer_size": 0}, "buffer_size is 0"),
         ({"max_buffer_memory_mb": 0}, "max_buffer_memory_mb is 0"),
+        ({"batch_size": 1.5}, "batch_size is 1.5"),
+        ({"buffer_size": None}, "buffer_size is None"),
+        ({"max_buffer_memory_mb": "64"}, "max_buffer_memory_mb is '64'"),
         ({"row_timeout": -1}, "row_timeout is -1"),
+        ({"row_timeout": "50ms"}, "row_timeout is no length of time"),
+        ({"enable_compression": "no"}, "enable_compression is 'no'"),
         ({"batch_size": 11, "buffer_size": 10}, "only 10 events may wait"),
     ],
 )
