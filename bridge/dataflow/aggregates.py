@@ -11,9 +11,8 @@ from bridge.core.errors import ConfigError
 from bridge.core.events import CdcEvent
 from bridge.core.relation import Relation
 from bridge.dataflow.places import at_place
-from bridge.expressions.calls import AggregateCall, read_call
+from bridge.expressions.calls import AGGREGATES, AggregateCall, read_call
 from bridge.expressions.conversion import texts_of
-from bridge.expressions.names import nearest
 from bridge.expressions.operands import Double, Operand
 from bridge.expressions.types import (
     BPCHAR,
@@ -82,8 +81,6 @@ class _Function:
 
     Attributes:
         make: from the field and the parameter, if there is one, to the function.
-        takes: its arguments, for errors.
-        counts: how many arguments it may have.
         shape: what its result is made of: a number, a value of its argument's type, or a list.
         forgets: whether it keeps all values only with ``changelog=True``.
         types: of its argument; None for any.
@@ -91,8 +88,6 @@ class _Function:
     """
 
     make: Make
-    takes: str
-    counts: tuple[int, ...]
     shape: Shape
     forgets: bool = False
     types: tuple[SqlType, ...] | None = None
@@ -101,17 +96,17 @@ class _Function:
 
 _OF: Final = AggregationFunction
 _FUNCTIONS: Final[Mapping[str, _Function]] = {
-    "count": _Function(_OF.Count, "count() or count(x)", (0, 1), "number"),
-    "count_distinct": _Function(_OF.CountDistinct, "count(distinct x)", (1,), "number"),
-    "sum": _Function(_OF.Sum, "sum(x)", (1,), "number", types=NUMBERS),
-    "avg": _Function(_OF.Avg, "avg(x)", (1,), "number", types=NUMBERS),
-    "min": _Function(_OF.Min, "min(x)", (1,), "item", True, _ORDERED),
-    "max": _Function(_OF.Max, "max(x)", (1,), "item", True, _ORDERED),
-    "first": _Function(_OF.First, "first(x)", (1,), "item", True),
-    "last": _Function(_OF.Last, "last(x)", (1,), "item", True),
-    "collect": _Function(_OF.Collect, "collect(x) or collect(x, limit)", (1, 2), "list", True),
-    "top_k": _Function(_OF.TopK, "top_k(x, k)", (2,), "list", True, _ORDERED),
-    "quantile": _Function(_OF.Quantile, "quantile(x, q)", (2,), "number", operand=Double),
+    "count": _Function(_OF.Count, "number"),
+    "count_distinct": _Function(_OF.CountDistinct, "number"),
+    "sum": _Function(_OF.Sum, "number", types=NUMBERS),
+    "avg": _Function(_OF.Avg, "number", types=NUMBERS),
+    "min": _Function(_OF.Min, "item", True, _ORDERED),
+    "max": _Function(_OF.Max, "item", True, _ORDERED),
+    "first": _Function(_OF.First, "item", True),
+    "last": _Function(_OF.Last, "item", True),
+    "collect": _Function(_OF.Collect, "list", True),
+    "top_k": _Function(_OF.TopK, "list", True, _ORDERED),
+    "quantile": _Function(_OF.Quantile, "number", operand=Double),
 }
 
 
@@ -157,7 +152,7 @@ class SqlAggregates:
         for name, text in calls.items():
             with at_place(f"{place}.{name}"):
                 call = read_call(text)
-                known = _known(call)
+                known = _FUNCTIONS[call.function]
                 operand = known.operand(call.arguments[0]) if call.arguments else None
                 function = _made(call, known, operand, len(operands), changelog=changelog)
             if operand is not None:
@@ -196,21 +191,6 @@ class SqlAggregates:
             aggregate.type = None if name is None else SqlType(name)
 
 
-def _known(call: AggregateCall) -> _Function:
-    known = _FUNCTIONS.get(call.function)
-    if known is None:
-        near = nearest(call.function, _FUNCTIONS)
-        listed = ", ".join(function.takes for function in _FUNCTIONS.values())
-        raise ConfigError(
-            f"there is no aggregate {call.function}(){near}.", remedy=f"There are {listed}."
-        )
-    if len(call.arguments) not in known.counts:
-        raise ConfigError(
-            f"{call.function} has {len(call.arguments)} arguments.", remedy=f"Write {known.takes}."
-        )
-    return known
-
-
 def _made(
     call: AggregateCall, known: _Function, operand: Operand | None, index: int, *, changelog: bool
 ) -> AggregationFunction:
@@ -220,21 +200,21 @@ def _made(
     field = itemgetter(index)
     if len(call.arguments) == 1:
         return known.make(field, **settings)
-    parameter = call.arguments[1]
     if call.function == "quantile":
-        return known.make(field, _number(parameter, float, known), **settings)
-    number = _number(parameter, int, known)
+        return known.make(field, _number(call, float), **settings)
+    number = _number(call, int)
     if call.function == "collect":
         return known.make(field, limit=number, **settings)
     return known.make(field, number, **settings)
 
 
-def _number(text: str, kind: type[int] | type[float], known: _Function) -> Any:
+def _number(call: AggregateCall, kind: type[int] | type[float]) -> Any:
     try:
-        return kind(text)
+        return kind(call.arguments[1])
     except ValueError:
+        takes, _ = AGGREGATES[call.function]
         raise ConfigError(
-            "the second argument is no number.", remedy=f"Write {known.takes} with a number."
+            "the second argument is no number.", remedy=f"Write {takes} with a number."
         ) from None
 
 

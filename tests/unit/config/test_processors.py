@@ -98,6 +98,8 @@ def test_without_processors_there_are_none(tmp_path: Path) -> None:
         (changed(key=["a b"]), r"processors\[0\]\.key\[0\] "),
         (changed(key={"x": "a +"}), r"processors\[0\]\.key\.x "),
         (changed(aggregates={"n": "count("}), r"processors\[0\]\.aggregates\.n .*not closed"),
+        (changed(aggregates={"n": "count()", "m": "summ(a)"}),
+         r"processors\[0\]\.aggregates\.m \(line \d+\): .*mean sum\?\):\n +summ\(a\)\n +\^"),
         (changed(aggregates={"n": "sum(a +)"}), r"processors\[0\]\.aggregates\.n "),
         (changed(window=None, aggregates=None), r"needs window \(with aggregates\), join, pattern"),
         (changed(aggregates=None), r"aggregates .*: is required in a processor with window"),

@@ -115,9 +115,10 @@ def test_a_type_that_does_not_fit_is_refused_when_the_table_is_seen(
     ("call", "message"),
     [
         ("summ(x)", r"no aggregate summ\(\) \(did you mean sum\?\)"),
-        ("sum()", r"sum has 0 arguments\. Write sum\(x\)\."),
+        ("frobnicate(x)", r"no aggregate frobnicate\(\); there are count\(\) or count\(x\), "),
+        ("sum()", r"sum has 0 arguments; write sum\(x\)"),
         ("sum(a, b)", "sum has 2 arguments"),
-        ("top_k(a)", r"Write top_k\(x, k\)"),
+        ("top_k(a)", r"write top_k\(x, k\)"),
         ("top_k(a, 0)", "k of .* is 0"),
         ("quantile(a, 2)", "q of .* is 2"),
         ("quantile(a, b)", "second argument is no number"),
