@@ -127,6 +127,7 @@ class ProcessingWorker:
         self._forms = TableForms()
         self._results: list[Result] = []
         self._changed = False
+        self._next_late = {flow.name: _late(flow.stats()) + 1 for flow in dataflows}
         self._due_at = monotonic()
         self._time: tuple[int, Lsn] | None = None
         self._held_up = False
@@ -294,18 +295,15 @@ class ProcessingWorker:
         if not self._changed:
             return
         began = self._monotonic()
-        states: Mapping[str, Any]
+        every: dict[str, Any] = {}
         with without_collection():
-            states = {
-                name: state
-                for dataflow in self._dataflows
-                for name, state in (
-                    (dataflow.state_name, dataflow.snapshot()),
-                    (figures_name(dataflow.state_name), figures(dataflow.name, dataflow.stats())),
-                )
-            }
-        if self._memory is not None:
-            states = self._memory.with_changed(states)
+            for dataflow in self._dataflows:
+                name = dataflow.state_name
+                every[name] = dataflow.snapshot()
+                stats = dataflow.stats()
+                every[figures_name(name)] = figures(dataflow.name, stats)
+                self._warn_of_late(dataflow.name, _late(stats))
+        states = every if self._memory is None else self._memory.with_changed(every)
         sequence = self._sequence + len(self._results)
         checkpoint = ProcessingCheckpoint(self._position, states, sequence)
         if not self._commit(checkpoint):
@@ -318,6 +316,12 @@ class ProcessingWorker:
         self._committed(sequence)
         if self._position is not None:
             self._report_durable(PARTICIPANT, self._position)
+
+    def _warn_of_late(self, processor: str, late: int) -> None:
+        """Say that events came too late, with each doubling of their number again."""
+        if late >= self._next_late[processor]:
+            log.warning("events_late", processor=processor, late=late)
+            self._next_late[processor] = 2 * late
 
     def _commit(self, checkpoint: ProcessingCheckpoint) -> bool:
         """Try until the store has it. Returns False if the worker has to end before."""
@@ -336,6 +340,10 @@ class ProcessingWorker:
     def _wait(self, seconds: float) -> None:
         self._called.wait(seconds)
         self._called.clear()
+
+
+def _late(stats: Mapping[str, int]) -> int:
+    return stats.get("late", 0)  # none where no event can be
 
 
 class _Named:

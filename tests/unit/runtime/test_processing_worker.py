@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.core.errors import BridgeError, ConfigError, Transient
 from bridge.core.events import CdcEvent, EventBatch, Position
@@ -221,6 +222,20 @@ def test_events_without_a_value_are_parked_before_the_checkpoint_that_passes_the
     assert bench.parked == [("processor:counting", BATCHES[0].events[1].position, "it has no time")]
     assert bench.parked_before_commit == [0]
     assert bench.dataflows[0].count == 2
+
+
+def test_late_events_are_told_with_each_doubling(make_bench: MakeBench) -> None:
+    """Or a processor would say nothing at all to somebody whose times are far behind the clock."""
+    flow = CountingDataflow()
+    flow.late = 5  # of an earlier run
+    bench = make_bench(dataflows=[flow])
+    with capture_logs() as entries:
+        for late, batch in zip((5, 6, 7, 11, 12), BATCHES, strict=True):
+            flow.late = late
+            bench.worker.backlog.put(batch)
+            bench.until_durable(batch.last)
+    told = [entry["late"] for entry in entries if entry["event"] == "events_late"]
+    assert told == [6, 12]
 
 
 def test_every_processor_gets_every_event_in_the_order_of_the_configuration(
