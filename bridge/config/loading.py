@@ -65,8 +65,8 @@ def load_config(
     if problems:
         raise ConfigInvalid("The configuration" if path is None else str(path), problems)
     return Config(
-        sinks=tuple(sinks),
-        processors=tuple(processors),
+        sinks=tuple(sink for sink in sinks if sink is not None),
+        processors=tuple(processor for processor in processors if processor is not None),
         projections=tuple(projections),
         read_models=tuple(read_models),
         **sections,
@@ -93,7 +93,8 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _sinks(raw: object, findings: Findings, *, needed: bool) -> list[SinkConfig]:
+def _sinks(raw: object, findings: Findings, *, needed: bool) -> list[SinkConfig | None]:
+    """Return the sinks at their places; None stands for one that could not be read."""
     path = ("sinks",)
     if raw is None or raw == []:
         if needed:
@@ -112,7 +113,7 @@ def _sinks(raw: object, findings: Findings, *, needed: bool) -> list[SinkConfig]
                 f"two sinks are called {sink.name!r} (the other is sinks[{taken[sink.name]}]); "
                 "give each a name of its own.",
             )
-    return [sink for sink in sinks if sink is not None]
+    return sinks
 
 
 def _sink(raw: object, index: int, findings: Findings) -> SinkConfig | None:
@@ -146,7 +147,8 @@ def _sink(raw: object, index: int, findings: Findings) -> SinkConfig | None:
     return replace(sink, name=sink.name or sink.type, settings=settings)
 
 
-def _processors(raw: object, findings: Findings) -> list[ProcessorConfig]:
+def _processors(raw: object, findings: Findings) -> list[ProcessorConfig | None]:
+    """Return the processors at their places; None stands for one that could not be read."""
     path = ("processors",)
     if raw is None:
         return []
@@ -160,7 +162,7 @@ def _processors(raw: object, findings: Findings) -> list[ProcessorConfig]:
         if processor is not None:
             check_processor(processor, (*path, i), findings)
     check_unique_names(processors, findings)
-    return [processor for processor in processors if processor is not None]
+    return processors
 
 
 def _projections(raw: object, findings: Findings) -> list[ProjectionConfig]:

@@ -13,11 +13,23 @@ from sinks.results import check_result_sink
 
 
 def check_result_sinks(
-    processors: Sequence[ProcessorConfig], sinks: Sequence[SinkConfig], findings: Findings
+    processors: Sequence[ProcessorConfig | None],
+    sinks: Sequence[SinkConfig | None],
+    findings: Findings,
 ) -> None:
-    """Report processors without a sink, and sinks that cannot take results."""
-    names = [sink.name for sink in sinks]
+    """Report processors without a sink, and sinks that cannot take results.
+
+    Args:
+        processors: in the order of the file; None stands for one that could not be read.
+        sinks: the same. If one of them could not be read, it may be the one that is named.
+        findings: gets the problems.
+    """
+    names = [sink.name for sink in sinks if sink is not None]
+    wanted: dict[str, str] = {}
     for index, processor in enumerate(processors):
+        if processor is None:
+            continue
+        wanted |= dict.fromkeys(processor.targets, processor.name)
         if not processor.to:
             findings.add(
                 ("processors", index, "to"),
@@ -27,11 +39,10 @@ def check_result_sinks(
         for key in ("to", "late_to", "timed_out_to"):
             targets: tuple[str, ...] = getattr(processor, key)
             for place, name in enumerate(targets):
-                if name not in names:
+                if name not in names and None not in sinks:
                     findings.add(("processors", index, key, place), _unknown(name, names))
-    wanted = {name: processor.name for processor in processors for name in processor.targets}
     for index, sink in enumerate(sinks):
-        if sink.name in wanted:
+        if sink is not None and sink.name in wanted:
             for setting, message in _problems(sink, wanted[sink.name]):
                 findings.add(("sinks", index, *setting), message)
 

@@ -11,6 +11,7 @@ import yaml
 from bridge.config import json_schema, load_config, show
 from bridge.config.durations import duration_us
 from bridge.config.inputs import FromConfig, InputConfig
+from bridge.config.problems import ConfigInvalid
 from bridge.config.processors import ProcessorConfig, WindowConfig
 from bridge.core.errors import ConfigError
 
@@ -132,6 +133,30 @@ def test_without_processors_there_are_none(tmp_path: Path) -> None:
 def test_a_mistake_is_named_at_its_place(tmp_path: Path, processor: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(tmp_path, processor)
+
+
+def test_what_cannot_be_read_moves_no_other_mistake_and_makes_none(tmp_path: Path) -> None:
+    """The third would be called the first, and the sink that has a mistake would not be there."""
+    file = tmp_path / "pgbridge.yaml"
+    processors = [
+        changed(window="tumbling"),
+        PROCESSOR,
+        changed(name="b", to=None),
+        changed(name="c", to=["reslts"]),
+    ]
+    document = {"source": {"dsn": "x"}, "sinks": SINKS, "processors": processors}
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file, {}, {})
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths == ["processors[0].window", "processors[2].to", "processors[3].to[0]"]
+
+    document["sinks"] = [SINKS[0], {**SINKS[1], "path": 5}]
+    document["processors"] = [PROCESSOR]
+    file.write_text(yaml.safe_dump(document))
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file, {}, {})
+    assert [problem.path for problem in caught.value.problems] == ["sinks[1].path"]
 
 
 def test_two_processors_may_not_share_a_name(tmp_path: Path) -> None:
