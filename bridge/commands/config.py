@@ -29,7 +29,7 @@ def _validate(args: Namespace) -> int:
     from bridge.read_models import load_read_models
 
     config = load_settings(args)
-    make_dataflows(config.processors)
+    dataflows = make_dataflows(config.processors)
     make_projections(config.projections)
     load_read_models(config)
     where = config_path(args)
@@ -39,6 +39,7 @@ def _validate(args: Namespace) -> int:
         parts = [f"slot {config.source.slot}"]
         for kind, names in (
             ("sinks", [f"{sink.name} ({sink.type})" for sink in config.sinks]),
+            ("processors", [dataflow.name for dataflow in dataflows]),
             ("projections", [f"{it.name} ({it.store.type})" for it in config.projections]),
         ):
             if names:

@@ -17,6 +17,16 @@ def test_a_valid_configuration_is_said_to_be(run: Run) -> None:
     }
 
 
+def test_processors_are_named(run: Run, directory: Path) -> None:
+    processor = (
+        "processors: [{name: p, from: {tables: [public.t]}, window: {type: tumbling, size: 1m}, "
+        "aggregates: {n: count()}, to: [audit]}]\n"
+    )
+    sinks = CONFIG.replace("state:", "  - {type: stdout}\nstate:")
+    (directory / "pgbridge.yaml").write_text(sinks + processor)
+    assert "sinks audit (file), stdout (stdout), processors p.\n" in run("config", "validate").out
+
+
 def test_every_error_is_listed(run: Run, directory: Path) -> None:
     (directory / "pgbridge.yaml").write_text(CONFIG.replace("path:", "pth:") + "lgo: {}\n")
     outcome = run("config", "validate")
