@@ -14,6 +14,7 @@ from bridge.core.events import Position
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
 from bridge.dataflow import make_dataflows
+from bridge.dataflow.tables import check_processor_tables
 from bridge.fanout import DeadLetters
 from bridge.postgres.connection import Database
 from bridge.processing.partitions import PartitionMemory
@@ -26,6 +27,7 @@ from bridge.runtime.processing.spilled import SpilledPartitions
 from bridge.runtime.processing.start import restore_states
 from bridge.runtime.processing.worker import PARTICIPANT, ProcessingWorker
 from bridge.runtime.retry import Backoff
+from bridge.runtime.schema_history import SchemaHistory
 from bridge.runtime.state import StateStore
 from bridge.starting import StartPoint, stream_start
 from sinks.registry import sink_class
@@ -68,6 +70,8 @@ class StreamProcessing:
         self._memory = None if limit is None else PartitionMemory(limit, self._spilled)
         self._dataflows = make_dataflows(config.processors, self._memory)
         start = stream_start(point, PARTICIPANT, accept_gap=accept_gap)
+        if not start.first:  # else the starter has done that, before it made the slot
+            self._check_new(state, point)
         found = restore_states(store, self._dataflows, start, self._memory)
         self._position = found.position
         self._sequence = found.sequence
@@ -156,6 +160,22 @@ class StreamProcessing:
             log.warning("deliveries_not_noted", error=error.message)
         for dataflow in self._dataflows:
             log.info("processor_stopped", processor=dataflow.name, **dataflow.stats())
+
+    def _check_new(self, state: StateStore, point: StartPoint) -> None:
+        """Hold processors that begin against their tables, as far as the stream has come there."""
+        known = set(self._store.names())
+        stored = self._store.load([])
+        position = None if stored is None else stored.position
+        dataflows = make_dataflows(self._config.processors)
+        source = point.source
+        history = SchemaHistory(state.file, source.system_identifier, source.database)
+        check_processor_tables(
+            Database(self._config.source.sql_dsn or self._config.source.dsn),
+            self._config.source.publication,
+            self._config.values,
+            [dataflow for dataflow in dataflows if dataflow.state_name not in known],
+            reached=lambda relation: history.is_last(relation, position),
+        )
 
     def _make_delivery(self, sink: SinkConfig, failed: Callable[[Exception], None]) -> Delivery:
         return Delivery(

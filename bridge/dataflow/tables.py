@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem
 from bridge.core.relation import Relation
@@ -17,17 +17,22 @@ _NAME = "publication.processors"
 
 
 def check_processor_tables(
-    database: Database, publication: str, style: ValueStyle, dataflows: Sequence[Dataflow]
+    database: Database,
+    publication: str,
+    style: ValueStyle,
+    dataflows: Sequence[Dataflow],
+    *,
+    reached: Callable[[Relation], bool] = lambda relation: True,
 ) -> None:
-    """Check that a stream that begins now has what processors name, before anything of it is made.
-
-    A stream that goes on may be behind its tables, so only the stream itself can tell then.
+    """Check that the stream has what processors name that begin now.
 
     Args:
         database: the source.
         publication: its name; it has to exist.
         style: how values are written.
-        dataflows: all of them.
+        dataflows: those that begin, made for this alone.
+        reached: whether the stream has come to where a table looks like this. One that is behind
+            may bring rows of an older form yet, which the definition fits.
 
     Raises:
         ConfigError: a table lacks what a definition names, or has it in another type.
@@ -38,7 +43,7 @@ def check_processor_tables(
         return
     relations = published_relations(database, publication, style)
     for dataflow in dataflows:
-        for problem in _problems(dataflow, relations, every_pattern=False):
+        for problem in _problems(dataflow, relations, reached=reached, every_pattern=False):
             raise problem
 
 
@@ -61,24 +66,25 @@ def processor_findings(
         relations = published_relations(database, publication, style)
     except BridgeError:
         return []
-    problems = [
-        problem
-        for dataflow in dataflows
-        for problem in _problems(dataflow, relations, every_pattern=True)
-    ]
+    problems = [problem for dataflow in dataflows for problem in _problems(dataflow, relations)]
     if not problems:
         return [passed(_NAME, "Tables have the columns that processors name.")]
     return [failed(_NAME, problem.message, problem.remedy) for problem in problems]
 
 
 def _problems(
-    dataflow: Dataflow, relations: Sequence[Relation], *, every_pattern: bool
+    dataflow: Dataflow,
+    relations: Sequence[Relation],
+    *,
+    reached: Callable[[Relation], bool] = lambda relation: True,
+    every_pattern: bool = True,
 ) -> Iterator[BridgeError]:
     """Yield what is wrong.
 
     Args:
         dataflow: the processor.
         relations: all tables that are published.
+        reached: which of them the definition has to fit.
         every_pattern: whether those such as ``sales.*`` have to cover one of them, too. They may
             be for tables that are still to be made.
     """
@@ -94,7 +100,7 @@ def _problems(
                     remedy="Add it to source.tables, or to the publication; names are compared as "
                     "they are in the catalog.",
                 )
-        for relation in relations:
+        for relation in filter(reached, relations):
             try:
                 source.selects(relation)
             except ConfigError as error:

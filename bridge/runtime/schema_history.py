@@ -117,6 +117,17 @@ class SchemaHistory:
         known.insert(place, new)
         self._by_oid.setdefault(new.schema.oid, []).append(new)
 
+    def is_last(self, relation: Relation, after: Position | None) -> bool:
+        """Whether a table looks like this to who has everything up to a position behind him.
+
+        Then no row of an older form can come. Of a table that was never seen that is not known.
+        """
+        schema = TableSchema.of(relation)
+        known = self._tables.get(schema.name) or []
+        if not known or after is None:
+            return False
+        return known[-1].schema == schema and known[-1].position <= after
+
     def watching(self, batches: Iterable[EventBatch]) -> Iterator[EventBatch]:
         """Pass on batches of existing rows, of one table each, after taking note of the tables."""
         relation: Relation | None = None

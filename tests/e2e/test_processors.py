@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from collections import Counter
 from typing import Any
@@ -317,6 +318,10 @@ def test_a_changed_definition_begins_anew_and_the_old_state_is_reported(
     bridge.start().wait_until_logged("stream_started")
     assert bridge.logged("processor_state_unused") == []
     assert bridge.terminate() == 0
+    bridge.settings["processors"] = [{**PAID, "where": "new.ammount > 0"}]
+    assert bridge.start().wait() == 2
+    assert re.search(r"processors\[0\]\.where: .*did you mean amount", bridge.stderr)
+    assert "stream_started" not in bridge.stderr
 
 
 def test_what_follows_every_row_is_refused_where_rows_do_not_come_any_more(

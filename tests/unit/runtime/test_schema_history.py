@@ -65,6 +65,17 @@ def test_a_form_is_stored_where_it_begins(store: StateStore) -> None:
     assert [(entry["table"], entry["version"]) for entry in logs] == [("public.users", 2)]
 
 
+def test_a_form_is_the_last_one_for_who_is_behind_its_first_row(store: StateStore) -> None:
+    old, new = stream(open_history(store), (0x2000, OLD), (0x4000, NEW)).events
+    history = open_history(store)
+    assert history.is_last(new.relation, after=new.position)
+    assert not history.is_last(new.relation, after=old.position)  # another old one may come
+    assert not history.is_last(new.relation, after=None)
+    assert not history.is_last(old.relation, after=new.position)
+    other = open_history(store, system_identifier="8")
+    assert not other.is_last(new.relation, after=new.position)
+
+
 def test_a_form_is_on_the_disk_before_its_first_row_is_handed_out(
     store: StateStore, tmp_path: Path
 ) -> None:
