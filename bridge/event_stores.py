@@ -6,7 +6,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 from bridge.config.event_store import StoreConfig
-from bridge.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from bridge.config.model import SourceConfig
@@ -51,17 +50,11 @@ def _open_live(settings: StoreConfig, source: SourceConfig | None) -> EventStora
             assert settings.path is not None
             return SqliteStorage(settings.path)
         case "postgres":
-            from bridge.postgres.connection import SOURCE_DSN, Database
             from bridge.postgres.event_storage import PostgresStorage
+            from bridge.store_database import store_database
 
-            dsn = settings.dsn or (source and (source.sql_dsn or source.dsn))
-            if not dsn:
-                raise ConfigError(
-                    "The event store of type postgres has no dsn.",
-                    remedy="Give the connection string of its database.",
-                )
             return PostgresStorage(
-                Database(dsn, setting="store.dsn" if settings.dsn else SOURCE_DSN),
+                store_database(settings.dsn, source),
                 schema=settings.schema or DEFAULT_SCHEMA,
                 publication=source.publication if source else None,
             )

@@ -127,14 +127,11 @@ def open_views(config: ReadModelConfig, model: ReadModel[Any], source: SourceCon
 
         assert store.path is not None
         return SqliteViews(store.path, config.name, model.columns)
-    from bridge.postgres.connection import SOURCE_DSN, Database
     from bridge.postgres.read_models import PostgresViews
+    from bridge.store_database import store_database
 
     return PostgresViews(
-        Database(
-            store.dsn or source.sql_dsn or source.dsn,
-            setting="store.dsn" if store.dsn else SOURCE_DSN,
-        ),
+        store_database(store.dsn, source),
         config.name,
         model.columns,
         schema=store.schema or DEFAULT_SCHEMA,

@@ -30,6 +30,7 @@ from bridge.runtime.retry import Backoff
 from bridge.runtime.schema_history import SchemaHistory
 from bridge.runtime.state import StateStore
 from bridge.starting import StartPoint, stream_start
+from bridge.store_database import store_database
 from sinks.registry import sink_class
 
 log = structlog.get_logger()
@@ -222,7 +223,7 @@ def open_store(config: Config) -> ProcessingStore:
     from bridge.postgres.processor_state import PostgresStateStore
 
     return PostgresStateStore(
-        Database(settings.dsn or source.sql_dsn or source.dsn),
+        store_database(settings.dsn, source),
         source.slot,
         schema=settings.schema,
         compress=config.processing.enable_compression,

@@ -68,10 +68,10 @@ def _look_at_store(config: Config) -> StateStore | None:
         if not (config.state.dir / FILE_NAME).exists():
             return None
         return SqliteStateStore(config.state.dir, source.slot)
-    from bridge.postgres.connection import Database
     from bridge.postgres.processor_state import NoState, PostgresStateStore
+    from bridge.store_database import store_database
 
-    database = Database(settings.dsn or source.sql_dsn or source.dsn)
+    database = store_database(settings.dsn, source)
     try:
         return PostgresStateStore(database, source.slot, schema=settings.schema, reading=True)
     except NoState:

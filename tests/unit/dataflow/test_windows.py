@@ -25,7 +25,7 @@ from tests.unit.dataflow.orders import (
 )
 
 
-def test_a_result_is_what_the_issue_shows() -> None:
+def test_a_result_has_its_window_its_key_and_exact_values() -> None:
     stream = Stream()
     flow = dataflow(
         name="revenue_per_minute",
