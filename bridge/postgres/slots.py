@@ -17,6 +17,7 @@ import psycopg
 
 from bridge.core.errors import ConfigError, EnvironmentProblem, SlotBusy
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
+from bridge.core.secret import Secret
 from bridge.postgres.connection import Connection, Database
 from bridge.postgres.owned_slots import OwnedSlots, RememberedSlots
 from bridge.postgres.server_errors import explain
@@ -43,7 +44,7 @@ __all__ = [
 _SLOT_NAME = re.compile(r"[a-z0-9_]{1,63}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ReplicationConfig:
     """Limits for slots.
 
@@ -75,7 +76,8 @@ class ReplicationSlotManager:
 
     Args:
         config: the limits.
-        database: where the slots are.
+        database: where the slots are, or its connection string; by default what the environment
+            says to libpq (``PGHOST``, ``PGDATABASE``, ...).
         owned: the record of our slots; by default one that ends with this object, so that slots
             of earlier runs count as foreign.
 
@@ -86,12 +88,12 @@ class ReplicationSlotManager:
     def __init__(
         self,
         config: ReplicationConfig,
-        database: Database,
+        database: Database | Secret | str = "",
         *,
         owned: OwnedSlots | None = None,
     ) -> None:
         self._config = config
-        self._database = database
+        self._database = database if isinstance(database, Database) else Database(database)
         self._owned = RememberedSlots() if owned is None else owned
         self._cluster: str | None = None
         self._keeper: Connection | None = None

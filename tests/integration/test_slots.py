@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
 
 from bridge.core.errors import BridgeError, ConfigError, EnvironmentProblem, SlotBusy
 from bridge.core.lsn import format_lsn, parse_lsn
@@ -71,6 +72,20 @@ def test_a_new_slot_is_described_as_the_server_has_it(database: FreshDatabase) -
     assert (slot.two_phase is None) is (major < 14)
     assert (slot.failover is None) is (major < 17)
     assert (slot.inactive_since is None) is (major < 17)
+
+
+def test_a_manager_takes_a_connection_string_or_what_the_environment_says(
+    newest_database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = ReplicationSlotManager(ReplicationConfig(2, 3600.0, False, 1 << 30))
+    with monkeypatch.context() as environment:
+        for option in Conninfo.parse(newest_database.dsn.encode()):
+            if option.envvar and option.val:
+                environment.setenv(option.envvar.decode(), option.val.decode())
+        manager.create_slot(own(newest_database), "pgoutput")
+
+    again = ReplicationSlotManager(ReplicationConfig(), newest_database.dsn)
+    assert own(newest_database) in [slot.name for slot in again.list_slots()]
 
 
 @pytest.mark.postgres(min=14)
