@@ -8,18 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from threading import Thread
-from typing import Any
 
 import psycopg
 import pytest
 
 from bridge.core.errors import EnvironmentProblem, SlotBusy, Transient
-from bridge.core.events import EventBatch, Operation, Source
-from bridge.postgres.connection import Database as SourceDatabase
-from bridge.postgres.stream import ReplicationStream, StreamOptions
-from decoders.decoder import PgOutputDecoder
+from bridge.core.events import Operation
+from bridge.postgres.stream import ReplicationStream
+from tests.fixtures import stream_reader
 from tests.fixtures.databases import Database
 from tests.fixtures.postgres import PrivateServerFactory
+from tests.fixtures.stream_reader import Reader
 from tests.fixtures.waiting import eventually
 
 OpenStream = Callable[..., ReplicationStream]
@@ -29,60 +28,13 @@ OpenStream = Callable[..., ReplicationStream]
 def open_stream() -> Iterator[OpenStream]:
     """Return a function that opens a stream on a DSN; all are closed at the end."""
     with ExitStack() as stack:
-
-        def open_one(
-            dsn: str, *, slot: str = "s", publication: str = "p", **settings: str
-        ) -> ReplicationStream:
-            stream = ReplicationStream(
-                SourceDatabase(dsn).connect_replication(**settings),
-                StreamOptions(slot=slot, publication=publication),
-                monotonic=time.monotonic,
-                now=time.time,
-            )
-            stack.callback(stream.close)
-            stream.start()
-            return stream
-
-        yield open_one
+        yield lambda dsn, **options: stack.enter_context(stream_reader.open_stream(dsn, **options))
 
 
 def prepare(connection: psycopg.Connection, *, slot: str = "s") -> None:
     connection.execute("CREATE TABLE t (id bigint PRIMARY KEY, name text)")
     connection.execute("CREATE PUBLICATION p FOR TABLE t")
     connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [slot])
-
-
-class Reader:
-    """Reads and decodes a stream without ever confirming anything."""
-
-    def __init__(self, stream: ReplicationStream) -> None:
-        self.stream = stream
-        self.decoder = PgOutputDecoder(Source("1", "test"))
-        self.events: list[Any] = []
-        self.commits: list[Any] = []
-        self.wal_end = 0
-
-    def step(self, flush: int = 0) -> EventBatch:
-        self.stream.send_status(write=flush, flush=flush)
-        received = self.stream.read(0.05)
-        self.wal_end = max(self.wal_end, received.wal_end or 0)
-        batch = self.decoder.feed(received.frames)
-        self.events += batch.events
-        self.commits += batch.commits
-        return batch
-
-    def until(self, count: int) -> list[Any]:
-        eventually(
-            lambda: self.step() is not None and len(self.events) >= count,
-            message=f"{count} events",
-        )
-        return self.events
-
-    def until_it_ends(self, flush: int = 0) -> None:
-        """Read until ``read`` raises; the caller expects what."""
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            self.step(flush)
 
 
 def test_changes_arrive_in_order_with_their_positions(
@@ -142,10 +94,14 @@ def test_messages_come_with_the_changes(database: Database, open_stream: OpenStr
     connection = database.connect()
     prepare(connection)
     connection.execute("SELECT pg_logical_emit_message(false, 'now', 'outside')")
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT pg_logical_emit_message(true, 'then', 'never')")
+        connection.execute("SELECT pg_logical_emit_message(false, 'now', 'all the same')")
     connection.execute("SELECT pg_logical_emit_message(true, 'then', 'inside')")
-    events = Reader(open_stream(database.dsn)).until(2)
-    assert [e.new_values["content"] for e in events] == ["outside", "inside"]
-    assert [e.ordinal for e in events] == [-1, 0]
+    events = Reader(open_stream(database.dsn)).until(3)
+    assert [e.new_values["content"] for e in events] == ["outside", "all the same", "inside"]
+    assert [e.ordinal for e in events] == [-1, -1, 0]
+    assert [e.position for e in events] == sorted(e.position for e in events)
 
 
 def test_rows_of_one_copy_have_positions_of_their_own(
@@ -208,6 +164,22 @@ def test_a_missing_publication_ends_the_stream(database: Database, open_stream: 
         reader.until_it_ends()
     assert caught.value.remedy
     assert reader.events == []
+
+
+def test_a_publication_that_is_dropped_meanwhile_ends_the_stream(
+    database: Database, open_stream: OpenStream
+) -> None:
+    connection = database.connect()
+    prepare(connection)
+    reader = Reader(open_stream(database.dsn))
+    connection.execute("INSERT INTO t VALUES (1)")
+    reader.until(1)
+    connection.execute("DROP PUBLICATION p")
+    connection.execute("INSERT INTO t VALUES (2)")
+    with pytest.raises(EnvironmentProblem, match="publication") as caught:
+        reader.until_it_ends()
+    assert caught.value.remedy
+    assert [e.row_id for e in reader.events] == ["1"]
 
 
 def test_a_terminated_stream_is_an_outage(database: Database, open_stream: OpenStream) -> None:
