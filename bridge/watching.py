@@ -5,7 +5,7 @@ Over a session of its own, so that it works just as well while the stream is stu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 import structlog
@@ -88,6 +88,7 @@ class SlotWatch:
         self._slots = slots
         self._publications = publications
         self._holders = holders
+        self._noted = ""
         self._budget = WalBudget(
             warn_bytes=config.wal_budget.warn_bytes,
             max_bytes=config.wal_budget.max_bytes,
@@ -112,6 +113,25 @@ class SlotWatch:
                 remedy="Create it again with 'pgbridge init'; changes made without it are only in "
                 "the tables, so take a new snapshot: drop the slot, empty state.dir, start again.",
             )
+
+        if self._source.tables is not None:
+            self._compare_tables(name, self._source.tables)
+
+    def _compare_tables(self, publication: str, tables: Sequence[str]) -> None:
+        """Say so, once, when a configured table is not published any more.
+
+        A table that is made anew, or swapped with another one by renaming, leaves the publication
+        without a word; so does one whose publication somebody altered.
+        """
+        try:
+            missing = self._publications.plan(publication, tables).added
+        except EnvironmentProblem as problem:
+            note = problem.message
+        else:
+            note = f"Not published, so without changes: {', '.join(missing)}." if missing else ""
+        if note and note != self._noted:
+            log.warning("publication_note", publication=publication, note=note)
+        self._noted = note
 
     def _look_at_slot(self) -> None:
         name = self._source.slot
