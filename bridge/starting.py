@@ -22,7 +22,7 @@ from bridge.core.continuity import (
 from bridge.core.errors import EnvironmentProblem, GapDetected, SlotBusy
 from bridge.core.events import Source
 from bridge.core.lsn import Lsn, format_lsn
-from bridge.postgres.connection import Database
+from bridge.postgres.connection import Connection, Database
 from bridge.postgres.publications import Publications
 from bridge.postgres.slots import CreatedSlot, ReplicationSlot, ReplicationSlotManager
 from bridge.postgres.snapshot import Snapshot
@@ -213,12 +213,7 @@ class Starter:
         connection = self._database.connect_replication()
         snapshot: Snapshot | None = None
         try:
-            created = self._slots.create_slot_with_snapshot(
-                connection,
-                source.slot,
-                failover=source.failover,
-                timeout_seconds=source.create_slot_timeout_seconds,
-            )
+            created = self._create_slot(connection, first=gap_from is None)
             log.info("slot_created", slot=source.slot, lsn=format_lsn(created.consistent_point))
             checkpoint = self._checkpoint(server, Phase.SNAPSHOT, created.consistent_point)
             if gap_from is None:
@@ -237,6 +232,21 @@ class Starter:
             if snapshot is not None:
                 snapshot.close()
             connection.close()
+
+    def _create_slot(self, connection: Connection, *, first: bool) -> CreatedSlot:
+        source = self._config.source
+        try:
+            return self._slots.create_slot_with_snapshot(
+                connection,
+                source.slot,
+                failover=source.failover,
+                timeout_seconds=source.create_slot_timeout_seconds,
+            )
+        except EnvironmentProblem:
+            # Should the next start find a slot, it is one that somebody made in place of ours.
+            if first and self._slots.get_slot(source.slot) is None:
+                self._store.forget_checkpoint(source.slot)
+            raise
 
     @contextmanager
     def _snapshot_only(self, server: Server) -> Iterator[StartPoint]:

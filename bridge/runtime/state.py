@@ -93,6 +93,12 @@ class StateStore:
                 ],
             )
 
+    def forget_checkpoint(self, slot: str) -> None:
+        """Remove the checkpoint of the slot and all its positions; does nothing without one."""
+        with self.file.transaction() as connection:
+            connection.execute(sql.load("state/forget_positions.sql"), {"slot": slot})
+            connection.execute(sql.load("state/forget_checkpoint.sql"), {"slot": slot})
+
 
 def _checkpoint(
     slot: str,

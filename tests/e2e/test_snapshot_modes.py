@@ -7,6 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from bridge.core.errors import EXIT_ENVIRONMENT
 from tests.fixtures.bridge_process import SLOT, BridgeProcess
 from tests.fixtures.databases import Database
 
@@ -72,6 +73,27 @@ def test_never_streams_only_what_comes(
     bridge.wait_for_events(1)
     assert bridge.terminate() == 0
     assert operations(bridge) == [("Insert", "4")]
+
+
+def test_a_slot_that_somebody_makes_after_the_bridge_could_not_is_adopted_too(
+    newest_database: Database, three_rows: psycopg.Connection, make_bridge: MakeBridge
+) -> None:
+    bridge = make_bridge(
+        newest_database.dsn,
+        source={"snapshot": "initial", "create_slot_timeout_seconds": 1},
+    )
+    with newest_database.connect() as writer:
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO t VALUES (4, 'in the way')")
+        bridge.start()
+        assert bridge.wait() == EXIT_ENVIRONMENT, bridge.stderr
+        writer.execute("ROLLBACK")
+    three_rows.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [SLOT])
+    three_rows.execute("INSERT INTO t VALUES (5, 'before the second start')")
+    bridge.start()
+    bridge.wait_for_events(1)
+    assert bridge.terminate() == 0
+    assert operations(bridge) == [("Insert", "5")]
 
 
 def test_a_slot_and_publication_made_beforehand_are_adopted(

@@ -55,6 +55,14 @@ def test_saving_replaces_the_checkpoint_and_all_positions(store: StateStore) -> 
     assert store.load_checkpoint("pgbridge") == later
 
 
+def test_a_checkpoint_that_is_forgotten_takes_its_positions_with_it(store: StateStore) -> None:
+    store.save_checkpoint(CHECKPOINT)
+    store.forget_checkpoint("pgbridge")
+    assert store.load_checkpoint("pgbridge") is None
+    store.save_checkpoint(replace(CHECKPOINT, positions={}))
+    assert store.load_checkpoint("pgbridge") == replace(CHECKPOINT, positions={})
+
+
 def test_each_slot_has_its_own(store: StateStore) -> None:
     other = replace(CHECKPOINT, slot="other", positions={})
     store.save_checkpoint(CHECKPOINT)

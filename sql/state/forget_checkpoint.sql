@@ -1,0 +1,2 @@
+DELETE FROM checkpoint
+WHERE slot = :slot
