@@ -94,8 +94,9 @@ def check_slot(name: str, slot: SlotState, database: str) -> None:
         EnvironmentProblem: with the reason and the remedy.
     """
     if slot.plugin != "pgoutput":
+        kind = "is physical" if slot.plugin is None else f"uses the plugin {slot.plugin!r}"
         raise EnvironmentProblem(
-            f"Slot {name!r} uses the plugin {slot.plugin!r}, not pgoutput.",
+            f"Slot {name!r} {kind}; the bridge needs one of pgoutput.",
             remedy="Set source.slot to another name; the bridge creates the slot.",
         )
     if slot.database != database:

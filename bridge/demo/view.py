@@ -140,10 +140,10 @@ class DemoView:
         facts = [
             f"{figures.per_second:,.1f} events/s",
             f"lag {delay}, {self.lag_bytes or 0:,} bytes",
+            "Ctrl-C ends",  # early, for narrow terminals cut off the rest
             f"{figures.total:,} events",
             f"{figures.transactions:,} transactions",
             f"confirmed {confirmed}",
-            "Ctrl-C ends",
         ]
         return Text(f" {'  ·  '.join(facts)} ", style="reverse", no_wrap=True, overflow="ellipsis")
 

@@ -84,7 +84,8 @@ _CONNECTING: tuple[_Rule, ...] = (
     _Rule((), r'database "[^"]*" does not exist', _Class.RETRY_ONCE_REACHED,
           "", "Check the database in `source.dsn`."),
     _Rule((), r"server does not support SSL", _Class.RETRY_ONCE_REACHED,
-          "the server does not offer TLS, which pgbridge asks of every host but this machine",
+          "the server does not offer TLS, which this connection asks for (as pgbridge does by "
+          "itself of every host but this machine)",
           "Switch TLS on at the server, or, where the network is trusted, say "
           "`sslmode=disable` in `source.dsn`."),
     _Rule((), r"certificate", _Class.RETRY_ONCE_REACHED,
@@ -167,6 +168,9 @@ _ANSWERED: tuple[_Rule, ...] = (
     _Rule(("42501",), r"owner of", _Class.STOP, "",
           "A publication takes only tables of its owner: run this as the tables' owner, or let an "
           "administrator create the publication and leave `source.tables` out."),
+    _Rule(("42501",), r"denied for database", _Class.STOP, "",
+          "Let the owner of the database run: GRANT CREATE ON DATABASE <database> TO <role>; or "
+          "let an administrator create the publication and leave `source.tables` out."),
     _Rule(("42501",), r"FOR ALL TABLES|TABLES IN SCHEMA", _Class.STOP, "",
           "List the tables in `source.tables`, or let a superuser create the publication."),
     _Rule(("42501",), "", _Class.STOP, "",

@@ -220,11 +220,13 @@ class ReplicationSlotManager:
                 raise EnvironmentProblem(
                     f"Slot {name!r} cannot be advanced to {format_lsn(target)}: the server's WAL "
                     f"ends at {format_lsn(found.wal_lsn)}.",
+                    remedy="Give a position up to that one.",
                 )
             if slot.confirmed_flush_lsn is not None and target < slot.confirmed_flush_lsn:
                 raise EnvironmentProblem(
                     f"Slot {name!r} cannot be moved back to {format_lsn(target)}: it stands at "
                     f"{format_lsn(slot.confirmed_flush_lsn)}.",
+                    remedy="Give a position beyond that one: what a slot has passed is gone.",
                 )
             arguments = {"name": name, "lsn": format_lsn(target)}
             row = session.execute(load("slots/advance.sql"), arguments).fetchone()

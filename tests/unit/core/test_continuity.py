@@ -94,6 +94,7 @@ def test_another_publication_is_a_gap() -> None:
     ("slot", "says"),
     [
         (replace(SLOT, plugin="wal2json"), "wal2json"),
+        (replace(SLOT, plugin=None, database=None), "is physical"),
         (replace(SLOT, database="archive"), "archive"),
         (replace(SLOT, two_phase=True), "two_phase"),
         (replace(SLOT, wal_status="lost"), "lost"),
