@@ -19,7 +19,7 @@ from bridge.core.continuity import (
     check_slot,
     decide_start,
 )
-from bridge.core.errors import EnvironmentProblem, GapDetected, SlotBusy
+from bridge.core.errors import BridgeError, EnvironmentProblem, GapDetected, SlotBusy
 from bridge.core.events import Source
 from bridge.core.lsn import Lsn, format_lsn
 from bridge.postgres.connection import Connection, Database
@@ -232,6 +232,23 @@ class Starter:
             if snapshot is not None:
                 snapshot.close()
             connection.close()
+            self._drop_unfinished()
+
+    def _drop_unfinished(self) -> None:
+        """Drop the slot of a first start that has ended early: the next one makes another.
+
+        Whatever was wrong, nobody may come back soon, and the server would keep WAL for it.
+        """
+        name = self._config.source.slot
+        checkpoint = self._store.load_checkpoint(name)
+        if checkpoint is None or checkpoint.phase is not Phase.SNAPSHOT:
+            return
+        try:
+            self._slots.drop_slot(name)
+        except BridgeError as error:  # the next start does it
+            log.warning("slot_left", slot=name, error=error.message)
+        else:
+            log.info("slot_dropped", slot=name)
 
     def _create_slot(self, connection: Connection, *, first: bool) -> CreatedSlot:
         source = self._config.source

@@ -162,10 +162,15 @@ def test_a_configuration_that_cannot_be_used(document: str, says: str, tmp_path:
 def test_a_path_that_cannot_be_written(
     newest_database: Database, table: psycopg.Connection[Any], make_bridge: MakeBridge
 ) -> None:
+    table.execute("INSERT INTO t VALUES (1, 'there before')")
     bridge = make_bridge(
-        newest_database.dsn, sinks=[{"type": "file", "path": "/proc/no/events.jsonl"}]
+        newest_database.dsn,
+        sinks=[{"type": "file", "path": "/proc/no/events.jsonl"}],
+        source={"snapshot": "initial"},
     )
     refused(bridge, code=EXIT_ENVIRONMENT, says="/proc/no")
+    slots = table.execute("SELECT FROM pg_replication_slots WHERE slot_name = %s", [SLOT])
+    assert slots.fetchall() == []  # nobody reads it, so the server must not keep WAL for it
 
 
 def test_a_full_disk_of_the_target_is_waited_for_and_nothing_is_confirmed(
