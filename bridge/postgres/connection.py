@@ -44,6 +44,9 @@ _PINNED: Final = {
 _WHOLE_ROWS: Final = {"row_security": "off"}
 """A policy that hides rows from us is an error then, instead of a snapshot without those rows."""
 
+_AUDIBLE: Final = {"client_min_messages": "warning"}
+"""From 18 on, a server that leaves out the changes of a missing publication only warns of it."""
+
 _QUICK: Final = {"jit": "off"}
 """Our catalog queries are estimated as large and are not; compiling them takes longer than they
 do, and the decoder waits for some of them."""
@@ -205,7 +208,8 @@ class Database:
             connection.close()
 
     def _open(self, settings: dict[str, str], **parameters: str) -> Connection:
-        wanted = {**_PINNED, **_WHOLE_ROWS, **_QUICK, **dict.fromkeys(_UNLIMITED, "0"), **settings}
+        fixed = {**_PINNED, **_WHOLE_ROWS, **_AUDIBLE, **_QUICK}
+        wanted = {**fixed, **dict.fromkeys(_UNLIMITED, "0"), **settings}
         pins = " ".join(f"-c {name}={_escaped(value)}" for name, value in wanted.items())
         options = f"{self._options} {pins}".strip()
         connection = self._reach({"options": options, **parameters})

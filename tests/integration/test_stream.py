@@ -166,6 +166,17 @@ def test_a_missing_publication_ends_the_stream(database: Database, open_stream: 
     assert reader.events == []
 
 
+def test_a_missing_publication_is_noticed_where_warnings_are_switched_off(
+    newest_database: Database, open_stream: OpenStream
+) -> None:
+    connection = newest_database.connect()
+    prepare(connection)
+    connection.execute(f"ALTER DATABASE {newest_database.name} SET client_min_messages = error")
+    connection.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(EnvironmentProblem, match="publication"):
+        Reader(open_stream(newest_database.dsn, publication="missing")).until_it_ends()
+
+
 def test_a_publication_that_is_dropped_meanwhile_ends_the_stream(
     database: Database, open_stream: OpenStream
 ) -> None:
