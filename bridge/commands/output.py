@@ -19,7 +19,7 @@ def print_json(data: object) -> None:
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in columns; numbers stand to the right, None is an empty cell."""
-    body = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+    body = [[_cell(value) for value in row] for row in rows]
     table = [list(headers), *body]
     widths = [max(len(row[i]) for row in table) for i in range(len(headers))]
     numeric = [all(row[i].isdigit() for row in body if row[i]) for i in range(len(headers))]
@@ -29,6 +29,16 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
             for cell, width, right in zip(row, widths, numeric, strict=True)
         ]
         print("  ".join(cells).rstrip())
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return printable(str(value))
 
 
 def printable(text: str) -> str:
