@@ -136,7 +136,11 @@ _ANSWERED: tuple[_Rule, ...] = (
     _Rule(("55000",), r"publication", _Class.STOP,
           "the publication is missing, and the server skips its changes",
           "Create the publication again and start with a new slot: what was skipped is gone."),
-    _Rule(("55000", "0A000", "25006"), r"recovery|standby|read-only|synchronized", _Class.STOP,
+    _Rule(("25006",), "", _Class.STOP, "the session is read-only",
+          "Use the primary in `source.dsn`; with several hosts add "
+          "`target_session_attrs=read-write`. If it is the primary, see whether "
+          "default_transaction_read_only is set for the role or the database."),
+    _Rule(("55000", "0A000"), r"recovery|standby|synchronized", _Class.STOP,
           "this server is a standby",
           "Use the primary in `source.dsn`; with several hosts add "
           "`target_session_attrs=read-write`."),

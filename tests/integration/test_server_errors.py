@@ -157,6 +157,19 @@ def test_values_of_rows_stay_out_of_the_sentence(newest_database: FreshDatabase)
         assert "SQLSTATE 2" in error.message
 
 
+def test_a_session_that_may_not_write_is_no_standby_unless_it_is(
+    newest_database: FreshDatabase,
+) -> None:
+    connection = newest_database.connect(options="-c default_transaction_read_only=on")
+    with pytest.raises(psycopg.Error) as caught:
+        connection.execute("CREATE PUBLICATION p")
+
+    error = explain(caught.value, doing="creating publication 'p'")
+
+    assert "the session is read-only" in error.message
+    assert "default_transaction_read_only" in error.remedy
+
+
 def test_an_error_without_a_rule_lets_the_server_speak(newest_database: FreshDatabase) -> None:
     with pytest.raises(psycopg.Error) as caught:
         newest_database.connect().execute("SELECT FROM nowhere")
