@@ -66,6 +66,8 @@ def test_a_slot_that_is_gone_is_a_gap() -> None:
 def test_a_slot_beyond_the_checkpoint_is_a_gap_and_both_positions_are_named() -> None:
     with pytest.raises(GapDetected, match=r"0/6000.*0/5000"):
         decide(CHECKPOINT, replace(SLOT, confirmed=0x6000))
+    with pytest.raises(GapDetected):
+        decide(CHECKPOINT, replace(SLOT, confirmed=0x5001))
 
 
 def test_a_server_behind_the_checkpoint_is_a_gap() -> None:

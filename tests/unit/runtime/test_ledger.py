@@ -22,11 +22,13 @@ class Disk:
 
     def __init__(self) -> None:
         self.saved: list[Saved] = []
+        self.begun = Event()
         self.go_on = Event()
         self.go_on.set()
         self.broken: EnvironmentProblem | None = None
 
     def save(self, confirmed: int, positions: Mapping[str, Position]) -> None:
+        self.begun.set()
         assert self.go_on.wait(10)
         if self.broken is not None:
             raise self.broken
@@ -79,6 +81,21 @@ def test_the_server_hears_of_nothing_that_is_not_saved(make_ledger: MakeLedger, 
     disk.go_on.set()
     eventually(lambda: ledger.flush == 0x1030, message="the commit is confirmed")
     assert disk.saved[-1] == (0x1030, {"a": Position(0x1000, 0)})
+
+
+def test_what_becomes_durable_during_a_save_waits_for_the_next_one(
+    make_ledger: MakeLedger, disk: Disk
+) -> None:
+    ledger = make_ledger("a", interval_s=60)
+    disk.go_on.clear()
+    hand_out(ledger, 0x1000)
+    ledger.became_durable("a", Position(0x1000, 0))
+    assert disk.begun.wait(10)
+    hand_out(ledger, 0x2000)
+    ledger.became_durable("a", Position(0x2000, 0))
+    disk.go_on.set()
+    eventually(lambda: ledger.flush > 0x100, message="the first save is over")
+    assert (ledger.flush, len(disk.saved)) == (0x1030, 1)
 
 
 def test_a_position_inside_a_transaction_is_saved_too(make_ledger: MakeLedger, disk: Disk) -> None:
