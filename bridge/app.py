@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bridge.config import Config
-from bridge.core.errors import BridgeError, ConfigError, SlotBusy, Transient
+from bridge.core.errors import (
+    BridgeError,
+    ConfigError,
+    EnvironmentProblem,
+    SlotBusy,
+    Transient,
+)
 from bridge.core.lsn import Lsn
 from bridge.core.retry import RetryPolicy
 from bridge.lease_keeper import LeaseKeeper
@@ -233,7 +239,7 @@ class Bridge:
                         pipeline.stream(connect)
             except SlotGivenUp:
                 pipeline.close()
-                slots.drop_slot(config.source.slot)
+                drop_given_up(slots, config.source.slot, _CONFIRM_WAIT_S)
                 raise
             finally:
                 self._pipeline = None
@@ -272,6 +278,28 @@ def _check_projections(config: Config) -> None:
         from bridge.read_models import load_read_models
 
         load_read_models(config)
+
+
+def drop_given_up(slots: ReplicationSlotManager, name: str, wait_s: float) -> None:
+    """Drop the slot as soon as the server has noticed that nobody streams from it any more.
+
+    Raises:
+        EnvironmentProblem: it is still there.
+    """
+    deadline = time.monotonic() + wait_s
+    pause = Event()
+    while True:
+        try:
+            slots.drop_slot(name)
+            return
+        except BridgeError as error:
+            if not isinstance(error, SlotBusy) or time.monotonic() >= deadline:
+                raise EnvironmentProblem(
+                    f"Slot {name!r} makes the server keep more WAL than wal_budget.max_bytes, and "
+                    f"could not be dropped: {error.message}",
+                    remedy=f"Drop it: pgbridge slots drop {name}",
+                ) from error
+        pause.wait(0.05)
 
 
 def _wait_until_confirmed(slots: ReplicationSlotManager, name: str, confirmed: Lsn) -> None:
