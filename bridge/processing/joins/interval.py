@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
-from bridge.processing.events import StreamEvent
 from bridge.processing.joins.how import check_how
-from bridge.processing.joins.inputs import Inputs, LateEvent, Side
+from bridge.processing.joins.inputs import Side
 from bridge.processing.joins.near import NearEvents
-from bridge.processing.joins.null_keys import is_null
-from bridge.processing.joins.result import JoinResult, row_alone
-from bridge.processing.joins.stats import JoinStats
-from bridge.processing.state.one_piece import check_in_one_piece
+from bridge.processing.joins.two_streams import TwoStreamJoin
 from bridge.processing.time import Duration, microseconds
 
 IntervalHow: TypeAlias = Literal["inner", "left", "right", "full"]
@@ -24,7 +20,7 @@ _PADS: Final[dict[IntervalHow, frozenset[Side]]] = {
 }
 
 
-class IntervalJoin:
+class IntervalJoin(TwoStreamJoin):
     """Joins a left event at ``t`` to every right event of its key in ``[t - before, t + after]``.
 
     Both ends belong to the interval. Seen from a right event at ``u``, the left ones are those in
@@ -79,117 +75,10 @@ class IntervalJoin:
         out_of_orderness: Duration = 0,
     ) -> None:
         check_how(name, how, get_args(IntervalHow))
-        self.name = name
         self._before = microseconds(before, "before", minimum=0)
         self._after = microseconds(after, "after", minimum=0)
-        self.pads: frozenset[Side] = _PADS[how]
-        self.inputs = Inputs(name, out_of_orderness)
-        self._kept = self.make_kept()
-        self._arrivals = 0
-        self._rows = 0
-
-    def process_left(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
-        """Take an event of the left stream; return the rows that it makes certain.
-
-        Args:
-            event: of that stream.
-            moves_time: whether it says how far time has come, as one out of a heap of old rows
-                does not.
-
-        Raises:
-            RetractionRefused: its weight is not 1.
-        """
-        if not self.inputs.admit("left", event):
-            return []
-        if is_null(event.key):
-            return self._without_key("left", event, moves_time)
-        self._arrivals += 1
-        rows = self._kept.take_left(event, self._arrivals)
-        watermark = self.inputs.observe("left", event.timestamp, moves_time=moves_time)
-        return self._out(rows, watermark)
-
-    def process_right(self, event: StreamEvent, *, moves_time: bool = True) -> list[JoinResult]:
-        """Take an event of the right stream; return the rows that it makes certain.
-
-        Args:
-            event: of that stream.
-            moves_time: whether it says how far time has come, as one out of a heap of old rows
-                does not.
-
-        Raises:
-            RetractionRefused: its weight is not 1.
-        """
-        if not self.inputs.admit("right", event):
-            return []
-        if is_null(event.key):
-            return self._without_key("right", event, moves_time)
-        self._arrivals += 1
-        rows = self._kept.take_right(event, self._arrivals)
-        watermark = self.inputs.observe("right", event.timestamp, moves_time=moves_time)
-        return self._out(rows, watermark)
-
-    def advance(self, watermark: int) -> list[JoinResult]:
-        """Move the watermark of both sides; return the rows that this makes certain.
-
-        A watermark lower than the one of a side leaves that side as it is.
-        """
-        return self._out([], self.inputs.advance(watermark))
-
-    def flush(self) -> list[JoinResult]:
-        """Return nothing: rows come with the call that makes them certain.
-
-        A join in partitions gathers its events instead, and gives their rows here.
-        """
-        return []
-
-    def take_late(self) -> list[LateEvent]:
-        """Return the events that came too late since the last call, each with its side."""
-        return self.inputs.take_late()
-
-    def get_stats(self) -> JoinStats:
-        """Return what was counted since the start, and how much is kept now."""
-        left, right = self._kept.count()
-        return JoinStats(
-            left=self.inputs.stats("left", kept=left),
-            right=self.inputs.stats("right", kept=right),
-            results=self._rows,
-            watermark=self.inputs.watermark,
-        )
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the state as plain data."""
-        return {
-            "inputs": self.inputs.snapshot(),
-            **self._kept.dump(),
-            "arrivals": self._arrivals,
-            "results": self._rows,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``snapshot`` of a join with the same settings returned.
-
-        Raises:
-            EnvironmentProblem: it is that of a join in partitions, and holds no events.
-        """
-        check_in_one_piece(f"join {self.name!r}", state)
-        self.inputs.restore(state["inputs"])
-        self._kept.load(state)
-        self._arrivals = state["arrivals"]
-        self._rows = state["results"]
+        super().__init__(name, _PADS[how], out_of_orderness)
 
     def make_kept(self) -> NearEvents:
         """Return what the join keeps of its events, empty."""
         return NearEvents(self.name, self._before, self._after, self.pads)
-
-    def _without_key(self, side: Side, event: StreamEvent, moves_time: bool) -> list[JoinResult]:
-        self.inputs.count_null_key(side)
-        rows = [row_alone(self.name, side, event)] if side in self.pads else []
-        watermark = self.inputs.observe(side, event.timestamp, moves_time=moves_time)
-        return self._out(rows, watermark)
-
-    def _out(self, rows: list[JoinResult], watermark: int) -> list[JoinResult]:
-        """Return the rows and those that are certain now that the watermark is there."""
-        if watermark > self._kept.left.due or watermark > self._kept.right.due:
-            rows += self._kept.drop(watermark)
-        self._rows += len(rows)
-        return rows

@@ -54,18 +54,15 @@ class LatestEvents:
         passed = self._waiting[0].timestamp + 1 if self._waiting else END
         return min(passed, self._looks[0][0] + self._patience + 1 if self._looks else END)
 
-    def take(self, item: tuple[Side, StreamEvent, int]) -> tuple[()]:
-        """Take an event of a side, with the number of its arrival; it gives nothing at once."""
-        self.add(*item)
-        return ()
-
-    def add(self, side: Side, event: StreamEvent, arrival: int) -> None:
-        """Let an event wait for its time."""
+    def take(self, item: tuple[Side, StreamEvent, int]) -> list[JoinResult]:
+        """Let an event of a side, with the number of its arrival, wait for its time."""
+        side, event, arrival = item
         rank = _LEFT if side == "left" else _RIGHT
         waiting = _Waiting(event.timestamp, rank, event.sequence, arrival, event)
         heappush(self._waiting, waiting)
+        return []
 
-    def join(self, watermark: int) -> list[JoinResult]:
+    def settle(self, watermark: int) -> list[JoinResult]:
         """Go through the events that the watermark has passed, and return their rows.
 
         They are in the order of timestamp, sequence and arrival of the left event.
@@ -86,7 +83,7 @@ class LatestEvents:
 
     def advance(self, watermark: int, told: list[tuple[tuple[int, ...], Any]]) -> None:
         """Let time pass, and add the rows that it makes certain, each with its place in order."""
-        for row in self.join(watermark):
+        for row in self.settle(watermark):
             assert row.left is not None
             told.append(((row.left.timestamp, row.left.sequence), row))
 

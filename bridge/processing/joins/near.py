@@ -51,29 +51,23 @@ class NearEvents:
     def take(self, item: tuple[Side, StreamEvent, int]) -> list[JoinResult]:
         """Take an event of a side, with the number of its arrival; return its pairs."""
         side, event, arrival = item
+        at = event.timestamp
         if side == "left":
-            return self.take_left(event, arrival)
-        return self.take_right(event, arrival)
-
-    def take_left(self, event: StreamEvent, arrival: int) -> list[JoinResult]:
-        """Take an event of the left side, and return its pairs."""
-        at = event.timestamp
-        partners = self.right.meet(event.key, at - self._before, at + self._after)
-        self.left.add(event, arrival, lonely=not partners)
-        return [JoinResult(self._join, event.key, event, partner) for partner in partners]
-
-    def take_right(self, event: StreamEvent, arrival: int) -> list[JoinResult]:
-        """Take an event of the right side, and return its pairs."""
-        at = event.timestamp
+            partners = self.right.meet(event.key, at - self._before, at + self._after)
+            self.left.add(event, arrival, lonely=not partners)
+            return [JoinResult(self._join, event.key, event, partner) for partner in partners]
         partners = self.left.meet(event.key, at - self._after, at + self._before)
         self.right.add(event, arrival, lonely=not partners)
         return [JoinResult(self._join, partner.key, partner, event) for partner in partners]
 
-    def drop(self, watermark: int) -> list[JoinResult]:
-        """Drop what no event can reach any more, and return the rows of what stayed alone.
+    def settle(self, watermark: int) -> list[JoinResult]:
+        """Return the rows of what stays alone, and drop what no event can reach any more."""
+        if watermark > self.left.due or watermark > self.right.due:
+            return self._drop(watermark)
+        return []
 
-        They are in the order of timestamp, left before right, sequence and arrival.
-        """
+    def _drop(self, watermark: int) -> list[JoinResult]:
+        # The rows are in the order of timestamp, left before right, sequence and arrival.
         lefts, rights = self.left.drop(watermark), self.right.drop(watermark)
         alone = [JoinResult(self._join, event.key, event, None) for event in lefts]
         alone += [JoinResult(self._join, event.key, None, event) for event in rights]
@@ -81,7 +75,7 @@ class NearEvents:
 
     def advance(self, watermark: int, told: list[tuple[tuple[int, ...], Any]]) -> None:
         """Let time pass, and add the rows of what stayed alone, each with its place in order."""
-        for row in self.drop(watermark):
+        for row in self._drop(watermark):
             event = row.left or row.right
             assert event is not None
             told.append(((event.timestamp, row.left is None, event.sequence), row))
