@@ -229,17 +229,21 @@ class EmbeddedPostgres:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self._make_data()
+        self._configure()
+
+    def _make_data(self) -> None:
         # No sync: this data never outlives the machine's next crash.
         initdb = [str(self._bindir / "initdb"), "-N", "-A", "trust", "-U", "postgres"]
         made = self._account.run(
-            [*initdb, "-E", "UTF8", "--locale=C", "-D", str(self.data_dir)], base
+            [*initdb, "-E", "UTF8", "--locale=C", "-D", str(self.data_dir)], self._directory()
         )
         if made.returncode != 0:
             output = made.stdout.decode(errors="replace").strip()
             raise EnvironmentProblem(
-                f"initdb of PostgreSQL {self.binaries.version} failed in {base}. It said:\n{output}"
+                f"initdb of PostgreSQL {self.binaries.version} failed in {self._base}. "
+                f"It said:\n{output}"
             )
-        self._configure()
 
     def _configure(self) -> None:
         settings = {

@@ -134,7 +134,7 @@ def test_a_checkpoint_that_drops_wal_does_not_wait_for_a_bridge_that_stopped_rea
 def test_another_cluster_under_the_same_names_is_refused(
     private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:
-    here, there = private_server(), private_server()
+    here, there = private_server(), private_server(own_cluster=True)
     bridge = make_bridge(here.dsn())
     identifiers = []
     for server in (here, there):
@@ -156,7 +156,7 @@ def test_another_cluster_under_the_same_names_is_refused(
 def test_another_cluster_on_the_same_address_ends_the_run(
     private_server: PrivateServerFactory, make_bridge: MakeBridge
 ) -> None:
-    here, there = private_server(), private_server()
+    here, there = private_server(), private_server(own_cluster=True)
     for server in (here, there):
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             create_table(connection)
