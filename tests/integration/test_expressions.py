@@ -508,7 +508,7 @@ def test_operators_in_a_row_bind_as_they_do_there_or_are_refused(judge: Judge) -
 
     @seed(start)
     @settings(
-        max_examples=600, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(expressions.flat_chains())
     def same(text: str) -> None:
@@ -520,4 +520,4 @@ def test_operators_in_a_row_bind_as_they_do_there_or_are_refused(judge: Judge) -
 
     same()
     print(counts)
-    assert counts["same"] > 50
+    assert counts["same"] > 15

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core.errors import BridgeError, EnvironmentProblem
@@ -66,6 +66,7 @@ def test_what_is_written_is_read_again(value: Any) -> None:
     assert form(again(value)) == form(value)
 
 
+@settings(max_examples=30)  # they are large
 @given(plain, st.integers(100, 600))
 def test_so_is_a_state_that_is_compressed(value: Any, count: int) -> None:
     assert form(again([value] * count)) == form([value] * count)
