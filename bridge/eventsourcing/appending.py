@@ -66,7 +66,7 @@ def record(write: Write, sequence: int, global_sequence: int) -> list[Recorded]:
     """Return the events of a write as they are stored, numbered from these two on."""
     aggregate_type, aggregate_id, _, events = write
     return [
-        Recorded(global_sequence + n, aggregate_type, aggregate_id, sequence + n, *event)
+        Recorded._make((global_sequence + n, aggregate_type, aggregate_id, sequence + n, *event))
         for n, event in enumerate(events)
     ]
 

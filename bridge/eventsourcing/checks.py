@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-from bridge.eventsourcing.encoding import encode_object
+from bridge.eventsourcing.encoding import encode_exact, exact_object, is_exact
 from bridge.eventsourcing.errors import InvalidInput
 from bridge.eventsourcing.events import DomainEvent
 from bridge.eventsourcing.expected_version import ExpectedVersion, StreamState
@@ -33,6 +33,18 @@ def write_of(events: Sequence[DomainEvent], expected: ExpectedVersion) -> Write:
     Raises:
         InvalidInput: no store takes this.
     """
+    return checked(events, expected)[0]
+
+
+def checked(
+    events: Sequence[DomainEvent], expected: ExpectedVersion
+) -> tuple[Write, list[DomainEvent]]:
+    """Return what a storage is asked to append, and the events as they will be read.
+
+    Args:
+        events: as for ``write_of``, and so are the exceptions.
+        expected: what the aggregate has to be like before.
+    """
     check_expected(expected)
     first = events[0]
     aggregate_type, aggregate_id = first.aggregate_type, first.aggregate_id
@@ -44,28 +56,34 @@ def write_of(events: Sequence[DomainEvent], expected: ExpectedVersion) -> Write:
                 "The events of one append belong to several aggregates.",
                 remedy="Append those of each aggregate on their own.",
             )
-    return Write(aggregate_type, aggregate_id, expected, tuple(map(_new_event, events)))
+    readable = list(map(_readable, events))
+    return Write(aggregate_type, aggregate_id, expected, tuple(map(_new_event, readable))), readable
 
 
-def _new_event(event: DomainEvent) -> NewEvent:
-    event_type = event.event_type
+def _readable(event: DomainEvent) -> DomainEvent:
+    """Check an event and return it as it will be read; mostly it is that already."""
+    event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
     check_text(event_type, "event_type", MAX_NAME)
-    if type(event.version) is not int or not 1 <= event.version <= _MAX_INT:
+    if type(version) is not int or not 1 <= version <= _MAX_INT:
         raise InvalidInput(
             f"The version of an event of type {event_type} has to be a whole number from 1 on.",
             remedy="It is the version of the data's schema; the first one is 1.",
         )
-    check_timestamp(event.timestamp, f"an event of type {event_type}")
-    return NewEvent(
-        _event_id(event.event_id),
-        event_type,
-        event.version,
-        event.timestamp,
-        encode_object(event.data, f"The data of {event_type}"),
-        "{}"
-        if event.metadata == {}
-        else encode_object(event.metadata, f"The metadata of {event_type}"),
-    )
+    if type(timestamp) is not int or abs(timestamp) > _MAX_INT:
+        check_timestamp(timestamp, f"an event of type {event_type}")
+    if not (type(event_id) is str and _UUID.fullmatch(event_id)):
+        event = event._replace(event_id=_canonical(event_id))
+    if not (type(data) is dict and is_exact(data)):
+        event = event._replace(data=exact_object(data, f"The data of {event_type}"))
+    if metadata != {} and not (type(metadata) is dict and is_exact(metadata)):
+        event = event._replace(metadata=exact_object(metadata, f"The metadata of {event_type}"))
+    return event
+
+
+def _new_event(event: DomainEvent) -> NewEvent:
+    event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
+    encoded = "{}" if metadata == {} else encode_exact(metadata)
+    return NewEvent(event_id, event_type, version, timestamp, encode_exact(data), encoded)
 
 
 def check_expected(expected: object) -> None:
@@ -137,12 +155,10 @@ def check_from(value: object, name: str) -> None:
         )
 
 
-def _event_id(value: object) -> str:
-    if isinstance(value, str):
-        if _UUID.fullmatch(value):
-            return value
+def _canonical(event_id: object) -> str:
+    if isinstance(event_id, str):
         try:
-            return str(uuid.UUID(value))
+            return str(uuid.UUID(event_id))
         except ValueError:
             pass
     raise InvalidInput(

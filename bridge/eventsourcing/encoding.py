@@ -20,9 +20,12 @@ _MAX_DEPTH: Final = 100
 _MAX_INTEGER_BITS: Final = 14_000
 """Python reads integers of up to 4300 digits."""
 
-_dump: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
+_pieces: Final = json.encoder.c_make_encoder(  # type: ignore[attr-defined]
+    None, None, json.encoder.encode_basestring, None, ":", ",", False, False, False
+)
+"""Made once: ``JSONEncoder.encode`` makes another one for each value, which takes longer than using
+it. The arguments are those of ``JSONEncoder.iterencode`` with ``ensure_ascii``, ``check_circular``
+and ``allow_nan`` off."""
 _dump_ascii: Final = json.JSONEncoder(
     allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
@@ -30,8 +33,8 @@ _load: Final = json.JSONDecoder().raw_decode
 """Quicker than ``decode``, which looks for blanks around the value: ``encode`` writes none."""
 
 
-def encode_object(value: object, what: str) -> str:
-    """Return a JSON object as text.
+def exact_object(value: object, what: str) -> Mapping[str, Any]:
+    """Return a JSON object as reading its JSON gives it; mostly it is that already.
 
     Args:
         value: a mapping with texts as keys.
@@ -42,18 +45,28 @@ def encode_object(value: object, what: str) -> str:
     """
     if not isinstance(value, Mapping):
         raise _refused(what, (), f"has to be a JSON object, and is of type {type(value).__name__}")
-    return encode(value, what)
+    found: Mapping[str, Any] = _converted(value, what, ())
+    return found
+
+
+def encode_object(value: object, what: str) -> str:
+    """Return a JSON object as text; see ``exact_object``."""
+    is_fine = type(value) is dict and is_exact(value)
+    return encode_exact(value if is_fine else exact_object(value, what))
 
 
 def encode(value: object, what: str) -> str:
     """Return any JSON value as text.
 
     Raises:
-        InvalidInput: see ``encode_object``.
+        InvalidInput: see ``exact_object``.
     """
-    if not is_exact(value):
-        value = _converted(value, what, ())
-    text = _dump(value)
+    return encode_exact(value if is_exact(value) else _converted(value, what, ()))
+
+
+def encode_exact(value: Any) -> str:
+    """Return a value that ``is_exact`` as JSON text."""
+    text = "".join(_pieces(value, 0))
     if not text.isascii():
         try:
             text.encode()

@@ -5,14 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from bridge.eventsourcing.event_id import new_event_id
 
 
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
+class _Fields(NamedTuple):
+    event_id: str
+    aggregate_id: str
+    aggregate_type: str
+    event_type: str
+    version: int
+    timestamp: int
+    data: Mapping[str, Any]
+    sequence: int
+    metadata: Mapping[str, Any]
+    global_sequence: int
+
+
+class DomainEvent(_Fields):
     """Something that happened to an aggregate. It is never changed once it is stored.
+
+    A named tuple: making one takes a fifth of the time of a frozen dataclass. A copy with other
+    values comes from ``event._replace(version=2)``.
 
     Attributes:
         event_id: UUID as text. Appending an event with the same one again changes nothing.
@@ -23,21 +38,44 @@ class DomainEvent:
         timestamp: when it happened, in microseconds since the Unix epoch.
         data: a JSON object. A Decimal is stored as a text.
         sequence: number in the aggregate: 1, 2, 3 and so on, without gaps; given by the store.
-        metadata: a JSON object: who, why, on whose behalf.
+        metadata: a JSON object: who, why, on whose behalf. Left out, an empty one.
         global_sequence: place in the order of the whole store, given by the store. It increases in
             the order in which events become visible; there may be gaps.
     """
 
-    event_id: str
-    aggregate_id: str
-    aggregate_type: str
-    event_type: str
-    version: int
-    timestamp: int
-    data: Mapping[str, Any] = field(hash=False)
-    sequence: int = 0
-    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    global_sequence: int = 0
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        event_id: str,
+        aggregate_id: str,
+        aggregate_type: str,
+        event_type: str,
+        version: int,
+        timestamp: int,
+        data: Mapping[str, Any],
+        sequence: int = 0,
+        metadata: Mapping[str, Any] | None = None,
+        global_sequence: int = 0,
+    ) -> Self:
+        return tuple.__new__(
+            cls,
+            (
+                event_id,
+                aggregate_id,
+                aggregate_type,
+                event_type,
+                version,
+                timestamp,
+                data,
+                sequence,
+                {} if metadata is None else metadata,
+                global_sequence,
+            ),
+        )
+
+    def __hash__(self) -> int:  # without data and metadata, which have none
+        return hash((*self[:6], self.sequence, self.global_sequence))
 
     def __repr__(self) -> str:  # never the data, nor an id that may come from a row
         place = f", sequence {self.sequence}" if self.sequence else ""
@@ -63,7 +101,8 @@ class DomainEvent:
             version,
             time.time_ns() // 1000,
             data,
-            metadata={} if metadata is None else metadata,
+            0,
+            metadata,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from bridge.core.errors import ConfigError
@@ -128,7 +128,7 @@ class ReadModel(Generic[R]):
                 f"an upcaster of {kind} from version {version} on failed with "
                 f"{type(error).__name__}"
             ) from error
-        return replace(event, version=newest, data=data)
+        return event._replace(version=newest, data=data)
 
     def steps(self, event_type: str) -> Sequence[Step]:
         """Return what is done with events of a type; nothing for one that is not known."""

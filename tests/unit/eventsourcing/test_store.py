@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -46,7 +47,7 @@ def store(storage: MemoryStorage) -> EventStore:
 
 def deposit(amount: Any = 1, *, account: str = "a-1", **others: Any) -> DomainEvent:
     event = DomainEvent.new("Account", account, "MoneyDeposited", {"amount": amount})
-    return replace(event, **others)
+    return event._replace(**others)
 
 
 def count(state: Any, event: DomainEvent) -> Any:
@@ -75,7 +76,7 @@ def test_an_event_comes_back_as_it_was_with_its_places(store: EventStore) -> Non
 
     stored = store.append_event(event, NO_STREAM)
 
-    assert stored == replace(event, event_id=event.event_id.lower(), sequence=1, global_sequence=1)
+    assert stored == event._replace(event_id=event.event_id.lower(), sequence=1, global_sequence=1)
     assert list(store.get_events("a-1")) == [stored]
     assert list(store.get_events_by_type("MoneyDeposited")) == [stored]
     assert list(store.read_all()) == [stored]
@@ -496,3 +497,36 @@ def test_any_is_the_default(store: EventStore) -> None:
     store.append_event(deposit())
     assert store.append_event(deposit(), ANY).sequence == 2
     assert store.append_event(deposit()).sequence == 3
+
+
+def test_what_an_append_answers_is_what_is_read(store: EventStore) -> None:
+    class Shout(str):
+        pass
+
+    given = {
+        "decimal": Decimal("1.50"),
+        "tuple": (1, 2.5, True),
+        "text": Shout("a"),
+        "mapping": MappingProxyType({"deep": None}),
+        "halves": "\ud83d" + "\ude00",  # two characters that JSON reads as one
+    }
+    event = deposit()._replace(data=given, metadata=MappingProxyType({"who": Shout("ada")}))
+
+    told = store.append_event(event)
+
+    [read] = store.get_events("a-1")
+    assert told == read
+    assert type(told.data["text"]) is str
+    assert type(told.metadata) is dict
+    assert told == store.append_event(event._replace(data={}, metadata={}))
+
+
+def test_an_event_is_a_value(store: EventStore) -> None:
+    event = deposit()
+
+    assert pickle.loads(pickle.dumps(event)) == event
+    assert hash(event) == hash(event._replace(data={}, metadata={"a": 1}))
+    assert event.metadata == {}
+    assert deposit().metadata is not event.metadata
+    with pytest.raises(AttributeError):
+        event.version = 2  # type: ignore[misc]
