@@ -93,10 +93,19 @@ REVOKE UPDATE, DELETE, TRUNCATE ON {schema}.event FROM CURRENT_USER;
 -- lock comes in a statement of its own, because the one after it has to see what others committed
 -- before; that takes READ COMMITTED.
 --
--- "expected" is in the first event of a write: the last sequence before it, -1 for any but 0.
+-- writes has a record for each: its aggregate, how many events it has, and "expected", the last
+-- sequence before them: -1 for any but 0, NULL for any at all. The other arguments have an element
+-- for each event: of_write is the number, from 1, of the write to which it belongs.
 CREATE FUNCTION {schema}.append_events(
     lock_key bigint,
-    events json,
+    writes json,
+    of_write bigint[],
+    event_ids uuid[],
+    event_types json,
+    versions bigint[],
+    timestamps bigint[],
+    data json,
+    metadata json,
     progress_name text,
     progress_position text,
     progress_source text,
@@ -108,15 +117,16 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 -- What avoids a scan is taken for expensive then, and would be compiled for longer than it runs.
 SET jit = off
+SET lock_timeout = '10s'
 AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN;
     END IF;
     -- For this transaction: a commit is on the disk when it returns, whatever the role prefers.
-    PERFORM set_config('synchronous_commit', 'on', true)
-    WHERE current_setting('synchronous_commit') IN ('off', 'local');
-    PERFORM set_config('lock_timeout', '10s', true);
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     PERFORM pg_advisory_xact_lock(lock_key);
 
     first_global := 1 + greatest(
@@ -125,60 +135,40 @@ BEGIN
         0
     );
 
-    WITH given AS MATERIALIZED (
-        SELECT *
-        FROM ROWS FROM (json_to_recordset(events) AS (
+    WITH placed AS MATERIALIZED (
+        SELECT number, aggregate_type, aggregate_id, expected,
+               (sum(events) OVER (ORDER BY number) - events)::bigint AS earlier,
+               stored + (sum(events) OVER (
+                   PARTITION BY aggregate_type, aggregate_id ORDER BY number
+               ) - events)::bigint AS last_sequence
+        FROM ROWS FROM (json_to_recordset(writes) AS (
             aggregate_type text COLLATE "C",
             aggregate_id text COLLATE "C",
             expected bigint,
-            event_id uuid,
-            event_type text,
-            version bigint,
-            timestamp bigint,
-            data text,
-            metadata text
-        )) WITH ORDINALITY AS item (
-            aggregate_type, aggregate_id, expected, event_id, event_type, version, timestamp,
-            data, metadata, number
-        )
-    ),
-    aggregate AS MATERIALIZED (
-        SELECT aggregate_type, aggregate_id, coalesce(
+            events bigint
+        )) WITH ORDINALITY AS given (aggregate_type, aggregate_id, expected, events, number)
+        CROSS JOIN LATERAL coalesce(
             (
                 SELECT max(event.sequence)
                 FROM {schema}.event
-                WHERE event.aggregate_type = named.aggregate_type
-                  AND event.aggregate_id = named.aggregate_id
+                WHERE event.aggregate_type = given.aggregate_type
+                  AND event.aggregate_id = given.aggregate_id
             ),
             (
                 SELECT archived.last_sequence
                 FROM {schema}.event_archived AS archived
-                WHERE archived.aggregate_type = named.aggregate_type
-                  AND archived.aggregate_id = named.aggregate_id
+                WHERE archived.aggregate_type = given.aggregate_type
+                  AND archived.aggregate_id = given.aggregate_id
             ),
             0
-        ) AS last_sequence
-        FROM (SELECT DISTINCT aggregate_type, aggregate_id FROM given) AS named
-    ),
-    placed AS MATERIALIZED (
-        SELECT given.*, aggregate.last_sequence + row_number() OVER (
-            PARTITION BY given.aggregate_type, given.aggregate_id ORDER BY given.number
-        ) AS sequence
-        FROM given
-        JOIN aggregate USING (aggregate_type, aggregate_id)
+        ) AS stored
     ),
     verdict AS MATERIALIZED (
-        SELECT count(*) = count(DISTINCT event_id)
-            AND coalesce(bool_and(
-                expected IS NULL
-                OR sequence = expected + 1
-                OR (expected = -1 AND sequence > 1)
-            ), true)
-            AND coalesce(bool_and((
-                SELECT event.global_sequence
-                FROM {schema}.event
-                WHERE event.event_id = placed.event_id
-            ) IS NULL), true) AS fits
+        SELECT coalesce(bool_and(
+            expected IS NULL
+            OR last_sequence = expected
+            OR (expected = -1 AND last_sequence > 0)
+        ), true) AS fits
         FROM placed
     ),
     inserted AS (
@@ -186,13 +176,24 @@ BEGIN
             global_sequence, aggregate_type, aggregate_id, sequence, event_id, event_type,
             version, timestamp, data, metadata
         )
-        SELECT first_global + number - 1, aggregate_type, aggregate_id, sequence, event_id,
-               event_type, version, timestamp, data::json, metadata::json
-        FROM placed
+        SELECT first_global + item.number - 1, placed.aggregate_type, placed.aggregate_id,
+               placed.last_sequence + item.number - placed.earlier, item.event_id,
+               item.event_type, item.version, item.timestamp, item.data, item.metadata
+        FROM ROWS FROM (
+            unnest(of_write),
+            unnest(event_ids),
+            json_array_elements_text(event_types),
+            unnest(versions),
+            unnest(timestamps),
+            json_array_elements(data),
+            json_array_elements(metadata)
+        ) WITH ORDINALITY AS item (
+            of_write, event_id, event_type, version, timestamp, data, metadata, number
+        )
+        JOIN placed ON placed.number = item.of_write
         WHERE (SELECT fits FROM verdict)
-        ORDER BY number
     )
-    SELECT coalesce(array_agg(placed.sequence ORDER BY placed.number), ARRAY[]::bigint[])
+    SELECT coalesce(array_agg(last_sequence + 1 ORDER BY number), ARRAY[]::bigint[])
     INTO sequences
     FROM placed
     HAVING (SELECT fits FROM verdict);
@@ -203,5 +204,8 @@ BEGIN
         ON CONFLICT (name) DO UPDATE
         SET position = excluded.position, source = excluded.source;
     END IF;
+EXCEPTION
+    WHEN unique_violation THEN  -- of an event_id: quicker than to look for each of them before
+        sequences := NULL;
 END
 $$;
