@@ -11,8 +11,10 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sql
 from bridge.core.errors import EnvironmentProblem, Transient
@@ -28,6 +30,9 @@ from bridge.eventsourcing.records import (
     Write,
 )
 from bridge.runtime.sqlite_file import FileLocked, SqliteFile, no_access
+
+_ROWS: Final = 25
+"""How many one statement adds at most. It keeps few statements, and beginning one takes time."""
 
 
 class SqliteStorage:
@@ -207,8 +212,9 @@ class _Appending:
         self._run = connection.execute
         self._run_each = connection.executemany
         (self._last,) = self._run(_load("last")).fetchone()
+        self._run(_load("begin_append"))
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}  # aggregate: number, last sequence
-        self._new: list[tuple[int, Recorded]] = []  # number of the aggregate, event
+        self._rows: list[tuple[object, ...]] = []
 
     def add(self, write: Write, *, closely: bool) -> list[Recorded]:
         """Decide on a write and return its events. With ``closely``, look for those stored already.
@@ -227,7 +233,8 @@ class _Appending:
         events = record(write, sequence, self._last + 1)
         self._last += len(events)
         self._ends[key] = number, events[-1].sequence
-        self._new += [(number, event) for event in events]
+        # What stands behind type and id of the aggregate is in the row as it is.
+        self._rows += [(event[0], number, *event[3:]) for event in events]
         return events
 
     def end(self) -> None:
@@ -235,14 +242,13 @@ class _Appending:
         self._insert()
         ends = [(sequence, number) for number, sequence in self._ends.values()]
         self._run_each(_load("move_aggregate"), ends)
+        self._run(_load("end_append"), (self._last,))
 
     def _insert(self) -> None:
-        rows = [
-            (event.global_sequence, number, *event[3:])  # what behind type and id is in the row
-            for number, event in self._new
-        ]
-        self._run_each(_load("add_event"), rows)
-        self._new.clear()
+        for start in range(0, len(self._rows), _ROWS):
+            rows = self._rows[start : start + _ROWS]
+            self._run(_add_events(len(rows)), list(chain.from_iterable(rows)))
+        self._rows.clear()
 
     def _end_of(self, key: tuple[str, str]) -> tuple[int, int]:
         found: tuple[int, int] | None = self._run(_load("end_of_aggregate"), key).fetchone()
@@ -253,6 +259,13 @@ class _Appending:
         ids = [event.event_id for event in write.events]
         rows = self._run(_load("stored"), {"ids": json.dumps(ids)})
         return {event.event_id: event for event in map(Recorded._make, rows)}
+
+
+@cache
+def _add_events(count: int) -> str:
+    statement = _load("add_event")
+    row = statement[statement.rindex("(") :]
+    return ", ".join([statement, *[row] * (count - 1)])
 
 
 def _load(statement: str) -> str:

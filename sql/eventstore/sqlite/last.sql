@@ -1,3 +1,2 @@
-SELECT coalesce(max(seq), 0)
-FROM sqlite_sequence
-WHERE name = 'event'
+SELECT last_sequence
+FROM store

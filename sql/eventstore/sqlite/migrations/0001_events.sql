@@ -1,9 +1,13 @@
 -- Events, append-only: triggers refuse every statement that changes or removes one. A statement such
 -- as INSERT OR REPLACE removes rows without asking the triggers of DELETE, so INSERT has one too.
 
+-- last_sequence is the highest global sequence that was ever given. Events may only be added while
+-- appending is 1, which an append sets and takes back in its transaction.
 CREATE TABLE store (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    identity TEXT NOT NULL
+    identity TEXT NOT NULL,
+    last_sequence INTEGER NOT NULL DEFAULT 0,
+    appending INTEGER NOT NULL DEFAULT 0
 );
 
 -- Events up to the sequence `archived` are in segments.
@@ -18,9 +22,8 @@ CREATE TABLE aggregate (
 
 CREATE INDEX aggregate_by_id ON aggregate (aggregate_id, aggregate_type);
 
--- AUTOINCREMENT remembers the highest number also when its event is archived.
 CREATE TABLE event (
-    global_sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    global_sequence INTEGER PRIMARY KEY,
     aggregate INTEGER NOT NULL REFERENCES aggregate (id),
     sequence INTEGER NOT NULL,
     event_id TEXT NOT NULL UNIQUE,
@@ -59,14 +62,12 @@ CREATE TABLE segment (
     sha256 TEXT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TRIGGER event_is_new BEFORE INSERT ON event
-WHEN NEW.global_sequence <= (SELECT max(global_sequence) FROM event)
-    OR EXISTS (SELECT 1 FROM event WHERE event_id = NEW.event_id)
-    OR EXISTS (
-        SELECT 1 FROM event WHERE aggregate = NEW.aggregate AND sequence = NEW.sequence
-    )
+-- Looking for what would be replaced would take longer than all else that this trigger costs. It
+-- undoes the whole statement, replaced events included.
+CREATE TRIGGER event_is_appended AFTER INSERT ON event
+WHEN (SELECT appending FROM store WHERE id = 1) IS NOT 1
 BEGIN
-    SELECT RAISE(ABORT, 'an event is never replaced');
+    SELECT RAISE(ABORT, 'an event is never replaced: only pgbridge adds events');
 END;
 
 CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event

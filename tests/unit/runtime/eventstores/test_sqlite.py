@@ -36,6 +36,10 @@ def storage(path: Path) -> SqliteStorage:
         " timestamp, '{}', metadata FROM event LIMIT 1",
         "INSERT OR REPLACE INTO event SELECT 9, aggregate, sequence, 'x', event_type, version,"
         " timestamp, '{}', metadata FROM event LIMIT 1",
+        "INSERT OR IGNORE INTO event SELECT 9, aggregate, 9, 'x', event_type, version,"
+        " timestamp, '{}', metadata FROM event LIMIT 1",
+        "INSERT INTO event SELECT 9, aggregate, 9, 'x', event_type, version, timestamp, '{}',"
+        " metadata FROM event LIMIT 1",
         "UPDATE OR REPLACE event SET global_sequence = 1 WHERE global_sequence = 2",
         "UPDATE aggregate SET last_sequence = 1",
         "UPDATE aggregate SET archived = 3",
@@ -61,6 +65,16 @@ def test_only_what_is_archived_may_be_removed(storage: SqliteStorage, path: Path
     with sqlite3.connect(path) as connection, pytest.raises(sqlite3.IntegrityError):
         connection.execute("DELETE FROM event")
     connection.close()
+    storage.close()
+
+
+def test_large_appends_are_stored_in_several_statements(storage: SqliteStorage) -> None:
+    for first, count in ((1, 24), (25, 25), (50, 26), (76, 1), (77, 101)):
+        stored = storage.append([make_write(*range(first, first + count))])
+
+        assert [event.sequence for event in stored] == list(range(first, first + count))
+        assert storage.read_all(first - 1, 1000) == stored
+    assert storage.last() == 177
     storage.close()
 
 

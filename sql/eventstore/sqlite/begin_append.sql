@@ -1,0 +1,3 @@
+UPDATE store
+SET appending = 1
+WHERE id = 1

@@ -1,0 +1,3 @@
+UPDATE store
+SET appending = 0, last_sequence = ?
+WHERE id = 1
