@@ -6,6 +6,8 @@ Every storage asks this module, so that all of them answer alike.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count, repeat
+from operator import add
 
 from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken
 from bridge.eventsourcing.expected_version import meets
@@ -65,10 +67,10 @@ def first_sequence(write: Write, actual: int) -> int:
 def record(write: Write, sequence: int, global_sequence: int) -> list[Recorded]:
     """Return the events of a write as they are stored, numbered from these two on."""
     aggregate_type, aggregate_id, _, events = write
-    return [
-        Recorded._make((global_sequence + n, aggregate_type, aggregate_id, sequence + n, *event))
-        for n, event in enumerate(events)
-    ]
+    places = zip(
+        count(global_sequence), repeat(aggregate_type), repeat(aggregate_id), count(sequence)
+    )
+    return list(map(Recorded._make, map(add, places, events)))
 
 
 def _refuse_twice(write: Write) -> None:

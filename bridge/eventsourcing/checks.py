@@ -50,18 +50,41 @@ def checked(
     aggregate_type, aggregate_id = first.aggregate_type, first.aggregate_id
     check_text(aggregate_type, "aggregate_type", MAX_NAME)
     check_text(aggregate_id, "aggregate_id", MAX_ID)
+    new, readable = [], []
     for event in events:
-        if event.aggregate_id != aggregate_id or event.aggregate_type != aggregate_type:
+        event_id, key, kind, event_type, version, timestamp, data, _, metadata, _ = (
+            found := event if _is_usual(event) else _readable(event)
+        )
+        if key != aggregate_id or kind != aggregate_type:
             raise InvalidInput(
                 "The events of one append belong to several aggregates.",
                 remedy="Append those of each aggregate on their own.",
             )
-    readable = list(map(_readable, events))
-    return Write(aggregate_type, aggregate_id, expected, tuple(map(_new_event, readable))), readable
+        text = encode_exact(data)
+        about = encode_exact(metadata) if metadata else "{}"
+        new.append(NewEvent(event_id, event_type, version, timestamp, text, about))
+        readable.append(found)
+    return Write(aggregate_type, aggregate_id, expected, tuple(new)), readable
+
+
+def _is_usual(event: DomainEvent) -> bool:
+    """Tell, as quickly as one can, whether an event is fine and as it will be read."""
+    event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
+    return (
+        type(event_id) is str
+        and _UUID.fullmatch(event_id) is not None
+        and is_text(event_type, MAX_NAME)
+        and type(version) is type(timestamp) is int
+        and 1 <= version <= _MAX_INT
+        and -_MAX_INT <= timestamp <= _MAX_INT
+        and type(data) is type(metadata) is dict
+        and is_exact(data)
+        and (not metadata or is_exact(metadata))
+    )
 
 
 def _readable(event: DomainEvent) -> DomainEvent:
-    """Check an event and return it as it will be read; mostly it is that already."""
+    """Check an event and return it as it will be read."""
     event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
     check_text(event_type, "event_type", MAX_NAME)
     if type(version) is not int or not 1 <= version <= _MAX_INT:
@@ -69,21 +92,12 @@ def _readable(event: DomainEvent) -> DomainEvent:
             f"The version of an event of type {event_type} has to be a whole number from 1 on.",
             remedy="It is the version of the data's schema; the first one is 1.",
         )
-    if type(timestamp) is not int or abs(timestamp) > _MAX_INT:
-        check_timestamp(timestamp, f"an event of type {event_type}")
-    if not (type(event_id) is str and _UUID.fullmatch(event_id)):
-        event = event._replace(event_id=_canonical(event_id))
-    if not (type(data) is dict and is_exact(data)):
-        event = event._replace(data=exact_object(data, f"The data of {event_type}"))
-    if metadata != {} and not (type(metadata) is dict and is_exact(metadata)):
-        event = event._replace(metadata=exact_object(metadata, f"The metadata of {event_type}"))
-    return event
-
-
-def _new_event(event: DomainEvent) -> NewEvent:
-    event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
-    encoded = "{}" if metadata == {} else encode_exact(metadata)
-    return NewEvent(event_id, event_type, version, timestamp, encode_exact(data), encoded)
+    check_timestamp(timestamp, f"an event of type {event_type}")
+    return event._replace(
+        event_id=_canonical(event_id),
+        data=exact_object(data, f"The data of {event_type}"),
+        metadata=exact_object(metadata, f"The metadata of {event_type}"),
+    )
 
 
 def check_expected(expected: object) -> None:
@@ -112,6 +126,8 @@ def check_text(value: object, name: str, longest: int) -> None:
     Raises:
         InvalidInput: it is no text, is empty or too long, or holds what no storage can keep.
     """
+    if is_text(value, longest):
+        return
     if not isinstance(value, str):
         raise InvalidInput(
             f"{name} has to be a text, and is of type {type(value).__name__}.",
@@ -122,11 +138,20 @@ def check_text(value: object, name: str, longest: int) -> None:
             f"{name} has {len(value)} characters.",
             remedy=f"It needs at least 1, at most {longest}.",
         )
-    if "\0" in value or not (value.isascii() or _is_unicode(value)):
-        raise InvalidInput(
-            f"{name} has a character that cannot be stored: NUL, or half of a surrogate pair.",
-            remedy="Leave it out.",
-        )
+    raise InvalidInput(
+        f"{name} has a character that cannot be stored: NUL, or half of a surrogate pair.",
+        remedy="Leave it out.",
+    )
+
+
+def is_text(value: object, longest: int) -> bool:
+    """Tell whether a value can be a type or an id."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= longest
+        and "\0" not in value
+        and (value.isascii() or _is_unicode(value))
+    )
 
 
 def check_timestamp(value: object, what: str) -> None:

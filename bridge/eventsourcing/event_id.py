@@ -10,6 +10,8 @@ import os
 import time
 
 _NS_IN_MS = 1_000_000
+_VERSION = 7 << 76
+_VARIANT = 0b10 << 62
 
 
 def new_event_id() -> str:
@@ -20,6 +22,7 @@ def new_event_id() -> str:
     """
     milliseconds, rest = divmod(time.time_ns(), _NS_IN_MS)
     fraction = rest * 4096 // _NS_IN_MS
-    tail = int.from_bytes(os.urandom(8)) >> 2 | 1 << 63
-    digits = f"{milliseconds:012x}7{fraction:03x}{tail:016x}"
+    random = int.from_bytes(os.urandom(8)) >> 2
+    number = milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | random
+    digits = number.to_bytes(16).hex()  # quicker than formatting the parts
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import chain
+from itertools import chain, count, repeat
+from operator import add
 from pathlib import Path
 from typing import Any, Final
 
@@ -233,8 +234,8 @@ class _Appending:
         events = record(write, sequence, self._last + 1)
         self._last += len(events)
         self._ends[key] = number, events[-1].sequence
-        # What stands behind type and id of the aggregate is in the row as it is.
-        self._rows += [(event[0], number, *event[3:]) for event in events]
+        places = zip(count(events[0].global_sequence), repeat(number), count(sequence))
+        self._rows += map(add, places, write.events)
         return events
 
     def end(self) -> None:
@@ -262,10 +263,10 @@ class _Appending:
 
 
 @cache
-def _add_events(count: int) -> str:
+def _add_events(number: int) -> str:
     statement = _load("add_event")
     row = statement[statement.rindex("(") :]
-    return ", ".join([statement, *[row] * (count - 1)])
+    return ", ".join([statement, *[row] * (number - 1)])
 
 
 def _load(statement: str) -> str:
