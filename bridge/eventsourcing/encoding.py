@@ -34,7 +34,7 @@ _load: Final = json.JSONDecoder().raw_decode
 
 
 def exact_object(value: object, what: str) -> Mapping[str, Any]:
-    """Return a JSON object as reading its JSON gives it; mostly it is that already.
+    """Return a JSON object as reading its JSON gives it; the same one if it is that already.
 
     Args:
         value: a mapping with texts as keys.
@@ -43,6 +43,8 @@ def exact_object(value: object, what: str) -> Mapping[str, Any]:
     Raises:
         InvalidInput: something in it is no JSON; the message says where.
     """
+    if type(value) is dict and is_exact(value):
+        return value
     if not isinstance(value, Mapping):
         raise _refused(what, (), f"has to be a JSON object, and is of type {type(value).__name__}")
     found: Mapping[str, Any] = _converted(value, what, ())
@@ -51,8 +53,7 @@ def exact_object(value: object, what: str) -> Mapping[str, Any]:
 
 def encode_object(value: object, what: str) -> str:
     """Return a JSON object as text; see ``exact_object``."""
-    is_fine = type(value) is dict and is_exact(value)
-    return encode_exact(value if is_fine else exact_object(value, what))
+    return encode_exact(exact_object(value, what))
 
 
 def encode(value: object, what: str) -> str:

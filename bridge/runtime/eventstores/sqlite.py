@@ -213,7 +213,6 @@ class _Appending:
         self._run = connection.execute
         self._run_each = connection.executemany
         (self._last,) = self._run(_load("last")).fetchone()
-        self._run(_load("begin_append"))
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}  # aggregate: number, last sequence
         self._rows: list[tuple[object, ...]] = []
 
@@ -240,12 +239,16 @@ class _Appending:
 
     def end(self) -> None:
         """Store what was decided on."""
+        if not self._ends:
+            return
         self._insert()
         ends = [(sequence, number) for number, sequence in self._ends.values()]
         self._run_each(_load("move_aggregate"), ends)
         self._run(_load("end_append"), (self._last,))
 
     def _insert(self) -> None:
+        if self._rows:
+            self._run(_load("begin_append"))
         for start in range(0, len(self._rows), _ROWS):
             rows = self._rows[start : start + _ROWS]
             self._run(_add_events(len(rows)), list(chain.from_iterable(rows)))

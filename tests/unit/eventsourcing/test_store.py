@@ -521,6 +521,18 @@ def test_what_an_append_answers_is_what_is_read(store: EventStore) -> None:
     assert told == store.append_event(event._replace(data={}, metadata={}))
 
 
+def test_data_that_need_no_change_are_taken_as_they_are(store: EventStore) -> None:
+    deep: dict[str, Any] = {"last": 1}
+    for _ in range(100):
+        deep = {"next": deep}
+    event = deposit()._replace(data=deep)
+
+    told = store.append_event(event._replace(event_id=event.event_id.upper()))
+
+    assert told.data == deep
+    assert told == event._replace(sequence=1, global_sequence=1)
+
+
 def test_an_event_is_a_value(store: EventStore) -> None:
     event = deposit()
 
