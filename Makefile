@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && echo "$$python" && break; done)
 # Most of the time a test waits for a server: more workers than cores use it.
-WORKERS ?= 4
+WORKERS ?= 5
 PYTEST_ARGS ?=
 
 # The tests start hundreds of processes, each of which would compile every module anew.
