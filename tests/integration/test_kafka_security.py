@@ -19,6 +19,7 @@ from bridge.core.secret import Secret
 from sinks.kafka import KafkaConfig, KafkaSink
 from sinks.kafka.config import SaslConfig, TlsConfig
 from tests.fixtures.events import FEED, whole_transaction
+from tests.fixtures.kafka.class_archive import quick_java
 from tests.fixtures.kafka.cluster import KafkaCluster
 from tests.fixtures.kafka.reader import Topics
 from tests.fixtures.kafka.security import (
@@ -41,7 +42,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(kafka_jars: Path, certificates: Path) -> Iterator[KafkaCluster]:
-    with KafkaCluster(kafka_jars, **secure_options(certificates, PASSWORD)) as cluster:
+    options = secure_options(certificates, PASSWORD)
+    with KafkaCluster(kafka_jars, java=quick_java(kafka_jars), **options) as cluster:
         Topics(cluster.bootstrap).create("t")
         yield cluster
 
