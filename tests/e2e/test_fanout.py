@@ -234,7 +234,9 @@ def text_of(event: dict[str, Any]) -> str:
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}:{event['ordinal']}"
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "kills", [5, pytest.param(50, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
+)
 def test_whenever_it_is_killed_an_optional_sink_misses_nothing(
     kills: int, newest_database: Database, connection: Connection, make_bridge: MakeBridge
 ) -> None:

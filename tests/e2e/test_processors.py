@@ -60,14 +60,16 @@ def live(bridge: BridgeProcess, choose: random.Random) -> None:
     raise AssertionError(f"it ended by itself:\n{bridge.stderr}")
 
 
-def until_all_is_told(bridge: BridgeProcess, connection: psycopg.Connection[Any]) -> None:
+def until_all_is_told(
+    bridge: BridgeProcess, connection: psycopg.Connection[Any], timeout: float = _CATCH_UP_S
+) -> None:
     """Wait until the results say what the tables say; the database has to be idle."""
     expected = expected_answers(connection)
     results = bridge.delivered("results")
     bridge.until(
         lambda: told_answers(results.events()) == expected,
         f"the results say the same as {len(expected)} rows of SQL",
-        _CATCH_UP_S,
+        timeout,
     )
 
 

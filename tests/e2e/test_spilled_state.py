@@ -48,7 +48,7 @@ def test_killed_with_partitions_in_the_store_it_tells_every_answer_once(
             )
             live(bridge, choose)
             bridge.start()
-    until_all_is_told(bridge, connection)
+    until_all_is_told(bridge, connection, timeout=20.0 * kills)  # each leaves as many rows
     assert bridge.terminate() == 0
     # A second copy of a partition exists only where one was stored between two checkpoints.
     spilled = {name[:-4].rpartition("-")[0] for name in stored_names(bridge) if name[-1] == "b"}
