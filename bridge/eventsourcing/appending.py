@@ -11,7 +11,7 @@ from operator import add
 
 from bridge.eventsourcing.errors import ConcurrencyConflict, EventIdTaken
 from bridge.eventsourcing.expected_version import meets
-from bridge.eventsourcing.records import Recorded, Write
+from bridge.eventsourcing.records import Recorded, Write, recorded
 
 _NEW_ID = "Give each event an event_id of its own, and repeat an append as it was."
 
@@ -70,7 +70,7 @@ def record(write: Write, sequence: int, global_sequence: int) -> list[Recorded]:
     places = zip(
         count(global_sequence), repeat(aggregate_type), repeat(aggregate_id), count(sequence)
     )
-    return list(map(Recorded._make, map(add, places, events)))
+    return recorded(map(add, places, events))
 
 
 def _refuse_twice(write: Write) -> None:

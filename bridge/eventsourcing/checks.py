@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from bridge.eventsourcing.encoding import encode_exact, exact_object, is_exact
+from bridge.eventsourcing.encoding import decode, encode_object, usual_objects
 from bridge.eventsourcing.errors import InvalidInput
 from bridge.eventsourcing.events import DomainEvent
 from bridge.eventsourcing.expected_version import ExpectedVersion, StreamState
-from bridge.eventsourcing.records import NewEvent, Write
+from bridge.eventsourcing.records import Write, new_events
 
 MAX_NAME: Final = 200
 """Characters of a type; with ``MAX_ID`` it fits into a row of an index of PostgreSQL."""
@@ -19,12 +19,44 @@ MAX_NAME: Final = 200
 MAX_ID: Final = 400
 """Characters of an aggregate_id."""
 
-_UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUIDS: Final = re.compile(f"{_UUID}(?:,{_UUID})*")
 _MAX_INT: Final = 2**63 - 1
 
 
+class Contents(NamedTuple):
+    """Data or metadata of events.
+
+    Attributes:
+        texts: as they are stored, one for each event.
+        read: what reading those gives.
+    """
+
+    texts: list[str]
+    read: Sequence[Mapping[str, Any]]
+
+
+class Checked(NamedTuple):
+    """What was checked.
+
+    Attributes:
+        write: what a storage is asked to append.
+        data: of its events.
+        metadata: of its events.
+    """
+
+    write: Write
+    data: Contents
+    metadata: Contents
+
+
 def write_of(events: Sequence[DomainEvent], expected: ExpectedVersion) -> Write:
-    """Return what a storage is asked to append.
+    """Return what a storage is asked to append; see ``checked``."""
+    return checked(events, expected).write
+
+
+def checked(events: Sequence[DomainEvent], expected: ExpectedVersion) -> Checked:
+    """Return what a storage is asked to append, and what will be read.
 
     Args:
         events: of one aggregate; at least one.
@@ -33,71 +65,65 @@ def write_of(events: Sequence[DomainEvent], expected: ExpectedVersion) -> Write:
     Raises:
         InvalidInput: no store takes this.
     """
-    return checked(events, expected)[0]
-
-
-def checked(
-    events: Sequence[DomainEvent], expected: ExpectedVersion
-) -> tuple[Write, list[DomainEvent]]:
-    """Return what a storage is asked to append, and the events as they will be read.
-
-    Args:
-        events: as for ``write_of``, and so are the exceptions.
-        expected: what the aggregate has to be like before.
-    """
     check_expected(expected)
     first = events[0]
-    aggregate_type, aggregate_id = first.aggregate_type, first.aggregate_id
-    check_text(aggregate_type, "aggregate_type", MAX_NAME)
-    check_text(aggregate_id, "aggregate_id", MAX_ID)
-    new, readable = [], []
+    kind, key = first.aggregate_type, first.aggregate_id
+    check_text(kind, "aggregate_type", MAX_NAME)
+    check_text(key, "aggregate_id", MAX_ID)
     for event in events:
-        event_id, key, kind, event_type, version, timestamp, data, _, metadata, _ = (
-            found := event if _is_usual(event) else _readable(event)
-        )
-        if key != aggregate_id or kind != aggregate_type:
+        if event.aggregate_id != key or event.aggregate_type != kind:
             raise InvalidInput(
                 "The events of one append belong to several aggregates.",
                 remedy="Append those of each aggregate on their own.",
             )
-        text = encode_exact(data)
-        about = encode_exact(metadata) if metadata else "{}"
-        new.append(NewEvent(event_id, event_type, version, timestamp, text, about))
-        readable.append(found)
-    return Write(aggregate_type, aggregate_id, expected, tuple(new)), readable
+    # Column by column: looking at all values of a kind at once is work for C.
+    ids = [event.event_id for event in events]
+    types = [event.event_type for event in events]
+    versions = [event.version for event in events]
+    times = [event.timestamp for event in events]
+    _check_types(types)
+    _check_numbers(types, versions, times)
+    data = _contents([event.data for event in events], "data", types)
+    metadata = _contents([event.metadata for event in events], "metadata", types)
+    columns = zip(_canonical(ids), types, versions, times, data.texts, metadata.texts, strict=True)
+    write = Write(kind, key, expected, new_events(columns))
+    return Checked(write, data, metadata)
 
 
-def _is_usual(event: DomainEvent) -> bool:
-    """Tell, as quickly as one can, whether an event is fine and as it will be read."""
-    event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
-    return (
-        type(event_id) is str
-        and _UUID.fullmatch(event_id) is not None
-        and is_text(event_type, MAX_NAME)
-        and type(version) is type(timestamp) is int
-        and 1 <= version <= _MAX_INT
-        and -_MAX_INT <= timestamp <= _MAX_INT
-        and type(data) is type(metadata) is dict
-        and is_exact(data)
-        and (not metadata or is_exact(metadata))
-    )
+def _check_types(types: Sequence[object]) -> None:
+    if set(map(type, types)) == {str}:
+        types = tuple(set(types))
+    for event_type in types:
+        check_text(event_type, "event_type", MAX_NAME)
 
 
-def _readable(event: DomainEvent) -> DomainEvent:
-    """Check an event and return it as it will be read."""
-    event_id, _, _, event_type, version, timestamp, data, _, metadata, _ = event
-    check_text(event_type, "event_type", MAX_NAME)
-    if type(version) is not int or not 1 <= version <= _MAX_INT:
-        raise InvalidInput(
-            f"The version of an event of type {event_type} has to be a whole number from 1 on.",
-            remedy="It is the version of the data's schema; the first one is 1.",
-        )
-    check_timestamp(timestamp, f"an event of type {event_type}")
-    return event._replace(
-        event_id=_canonical(event_id),
-        data=exact_object(data, f"The data of {event_type}"),
-        metadata=exact_object(metadata, f"The metadata of {event_type}"),
-    )
+def _check_numbers(types: Sequence[str], versions: Sequence[int], times: Sequence[int]) -> None:
+    if _are_whole(versions, 1) and _are_whole(times, -_MAX_INT):
+        return
+    for event_type, version, timestamp in zip(types, versions, times, strict=True):
+        if not _are_whole([version], 1):
+            raise InvalidInput(
+                f"The version of an event of type {event_type} has to be a whole number from 1 on.",
+                remedy="It is the version of the data's schema; the first one is 1.",
+            )
+        check_timestamp(timestamp, f"an event of type {event_type}")
+
+
+def _are_whole(values: Sequence[int], lowest: int) -> bool:
+    return set(map(type, values)) == {int} and lowest <= min(values) and max(values) <= _MAX_INT
+
+
+def _contents(objects: list[Mapping[str, Any]], name: str, types: Sequence[str]) -> Contents:
+    """Return the data or metadata of all events as texts, and as they will be read."""
+    if not any(objects) and set(map(type, objects)) == {dict}:
+        return Contents(["{}"] * len(objects), [{} for _ in objects])
+    if usual := usual_objects(objects):
+        return Contents(*usual)
+    texts = [
+        encode_object(content, f"The {name} of {event_type}")
+        for content, event_type in zip(objects, types, strict=True)
+    ]
+    return Contents(texts, list(map(decode, texts)))
 
 
 def check_expected(expected: object) -> None:
@@ -180,17 +206,18 @@ def check_from(value: object, name: str) -> None:
         )
 
 
-def _canonical(event_id: object) -> str:
-    if isinstance(event_id, str):
-        try:
-            return str(uuid.UUID(event_id))
-        except ValueError:
-            pass
-    raise InvalidInput(
-        "An event_id is not a UUID.",
-        remedy="Use a text such as 0191d7e0-5f3a-7c4e-9a55-1c1f3b2a9d10, the same one when the "
-        "append is repeated.",
-    )
+def _canonical(ids: list[str]) -> list[str]:
+    """Return UUIDs in the form in which they are stored and compared."""
+    if set(map(type, ids)) == {str} and _UUIDS.fullmatch(",".join(ids)):
+        return ids
+    try:
+        return [str(uuid.UUID(event_id)) for event_id in ids]
+    except (ValueError, TypeError, AttributeError):  # the last two: of what is no text
+        raise InvalidInput(
+            "An event_id is not a UUID.",
+            remedy="Use a text such as 0191d7e0-5f3a-7c4e-9a55-1c1f3b2a9d10, the same one when the "
+            "append is repeated.",
+        ) from None
 
 
 def _is_unicode(value: str) -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+
+import msgspec
 
 from bridge.core.errors import EnvironmentProblem
 from bridge.eventsourcing.errors import InvalidInput
@@ -19,31 +21,41 @@ _PLAIN: Final = frozenset({str, int, bool, type(None)})
 _MAX_DEPTH: Final = 100
 _MAX_INTEGER_BITS: Final = 14_000
 """Python reads integers of up to 4300 digits."""
+_LONGEST_UNSEEN: Final = 4_000
+"""Characters of a JSON text that has no room for an integer of too many digits."""
 
-
-def _make_dump() -> Callable[[Any], str]:
-    """Return what ``JSONEncoder.encode`` is with these settings, but quicker in CPython.
-
-    That makes another C encoder for each value, which takes longer than using it; here it is made
-    once, with the arguments that ``iterencode`` gives it.
-    """
-    encoder = json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-    )
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:
-        return encoder.encode
-    text_of = json.encoder.encode_basestring
-    pieces = make(None, encoder.default, text_of, None, ":", ",", False, False, False)
-    return lambda value: "".join(pieces(value, 0))
-
-
-_dump: Final = _make_dump()
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder()
 _dump_ascii: Final = json.JSONEncoder(
     allow_nan=False, check_circular=False, separators=(",", ":")
 ).encode
-_load: Final = json.JSONDecoder().raw_decode
-"""Quicker than ``decode``, which looks for blanks around the value: ``encode`` writes none."""
+
+
+def usual_objects(values: list[Any]) -> tuple[list[str], list[dict[str, Any]]] | None:
+    """Return JSON objects as texts, and as reading those gives them, if that is quick to tell.
+
+    It is if each is a dict that equals what is read, as usual data are. Whatever is not, or is not
+    JSON at all, is for ``exact_object``.
+
+    Returns:
+        texts and objects, one for each value; None if one of the values is not usual.
+    """
+    try:
+        lines = _encoder.encode_lines(values)
+        read = _decoder.decode_lines(lines)
+        if read != values or set(map(type, values)) != {dict}:
+            return None
+    except Exception:  # of the library, or of a value that does not want to be compared
+        return None
+    texts = lines.decode().split("\n")
+    texts.pop()  # behind the end of the last line
+    return (texts, read) if all(map(_is_within_limits, texts, read)) else None
+
+
+def _is_within_limits(text: str, value: object) -> bool:
+    """Tell whether a value is not too deep and has no too long integers."""
+    may_be_deep = len(text) > _MAX_DEPTH and text.count("{") + text.count("[") > _MAX_DEPTH
+    return is_exact(value) if may_be_deep or len(text) > _LONGEST_UNSEEN else True
 
 
 def exact_object(value: object, what: str) -> Mapping[str, Any]:
@@ -80,18 +92,18 @@ def encode(value: object, what: str) -> str:
 
 def encode_exact(value: Any) -> str:
     """Return a value that ``is_exact`` as JSON text."""
-    text = _dump(value)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, which no UTF-8 can hold
-            return _dump_ascii(value)
-    return text
+    try:
+        return _encoder.encode(value).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no UTF-8 can hold
+        return _dump_ascii(value)
 
 
 def decode(text: str) -> Any:
     """Return the value of a JSON text that ``encode`` made. Raises ``ValueError`` for another."""
-    return _load(text)[0]
+    try:
+        return _decoder.decode(text)
+    except ValueError:
+        return json.loads(text)  # which also reads half of a surrogate pair
 
 
 def damaged(what: str) -> EnvironmentProblem:

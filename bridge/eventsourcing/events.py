@@ -5,29 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.eventsourcing.event_id import new_event_id
 
 
-class _Fields(NamedTuple):
-    event_id: str
-    aggregate_id: str
-    aggregate_type: str
-    event_type: str
-    version: int
-    timestamp: int
-    data: Mapping[str, Any]
-    sequence: int
-    metadata: Mapping[str, Any]
-    global_sequence: int
-
-
-class DomainEvent(_Fields):
+class DomainEvent(Struct, frozen=True):
     """Something that happened to an aggregate. It is never changed once it is stored.
 
-    A named tuple: making one takes a fifth of the time of a frozen dataclass. A copy with other
-    values comes from ``event._replace(version=2)``.
+    A copy with other values comes from ``event.replace(version=2)``.
 
     Attributes:
         event_id: UUID as text. Appending an event with the same one again changes nothing.
@@ -43,43 +32,31 @@ class DomainEvent(_Fields):
             the order in which events become visible; there may be gaps.
     """
 
-    __slots__ = ()
-
-    def __new__(
-        cls,
-        event_id: str,
-        aggregate_id: str,
-        aggregate_type: str,
-        event_type: str,
-        version: int,
-        timestamp: int,
-        data: Mapping[str, Any],
-        sequence: int = 0,
-        metadata: Mapping[str, Any] | None = None,
-        global_sequence: int = 0,
-    ) -> Self:
-        return tuple.__new__(
-            cls,
-            (
-                event_id,
-                aggregate_id,
-                aggregate_type,
-                event_type,
-                version,
-                timestamp,
-                data,
-                sequence,
-                {} if metadata is None else metadata,
-                global_sequence,
-            ),
-        )
+    event_id: str
+    aggregate_id: str
+    aggregate_type: str
+    event_type: str
+    version: int
+    timestamp: int
+    data: Mapping[str, Any]
+    sequence: int = 0
+    metadata: Mapping[str, Any] = {}  # each event has one of its own
+    global_sequence: int = 0
 
     def __hash__(self) -> int:  # without data and metadata, which have none
-        return hash((*self[:6], self.sequence, self.global_sequence))
+        return hash((self.event_id, self.aggregate_id, self.aggregate_type, self.sequence))
 
     def __repr__(self) -> str:  # never the data, nor an id that may come from a row
         place = f", sequence {self.sequence}" if self.sequence else ""
         return f"<DomainEvent {self.event_type} v{self.version} of a {self.aggregate_type}{place}>"
+
+    def replace(self, **changes: Any) -> DomainEvent:
+        """Return a copy with other values.
+
+        Raises:
+            TypeError: an event has no attribute of such a name.
+        """
+        return replace(self, **changes)
 
     @classmethod
     def new(
@@ -102,7 +79,7 @@ class DomainEvent(_Fields):
             time.time_ns() // 1000,
             data,
             0,
-            metadata,
+            {} if metadata is None else metadata,
         )
 
 

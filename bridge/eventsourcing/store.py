@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridge.eventsourcing.archive.storage import ArchivedStorage
 from bridge.eventsourcing.checks import (
     MAX_ID,
     MAX_NAME,
+    Checked,
     check_from,
     check_text,
     check_timestamp,
@@ -23,7 +24,7 @@ from bridge.eventsourcing.encoding import damaged, decode, is_exact
 from bridge.eventsourcing.errors import AmbiguousAggregate, InvalidInput, UnknownAggregate
 from bridge.eventsourcing.events import DomainEvent, Snapshot
 from bridge.eventsourcing.expected_version import ANY, ExpectedVersion
-from bridge.eventsourcing.records import AggregateHead, NewEvent, Recorded
+from bridge.eventsourcing.records import AggregateHead, Recorded
 from bridge.eventsourcing.snapshots import (
     check_snapshot,
     check_stored,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from bridge.eventsourcing.upcasting import Upcasters
 
 S = TypeVar("S")
-
-_HALF: Final = "\\ud"
-"""How half of a surrogate pair begins in JSON. Two halves that were given become one character."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +113,8 @@ class EventStore:
         """
         if not events:
             return []
-        write, readable = checked(events, expected_version)
-        stored = self.storage.append([write])
-        return list(map(_answer, stored, write.events, readable))
+        accepted = checked(events, expected_version)
+        return _answer(self.storage.append([accepted.write]), accepted)
 
     def get_events(
         self, aggregate_id: str, from_seq: int = 1, *, aggregate_type: str | None = None
@@ -326,7 +323,7 @@ class EventStore:
         version, data = self._upcasters.upcast(event.event_type, event.version, dict(event.data))
         if version == event.version:
             return event
-        return event._replace(version=version, data=data)
+        return event.replace(version=version, data=data)
 
     def _of_aggregate(self, head: AggregateHead, after: int) -> Iterator[Recorded]:
         limit = self.config.max_events_in_memory
@@ -349,31 +346,19 @@ class EventStore:
             after = page[-1].global_sequence
 
 
-def _answer(recorded: Recorded, new: NewEvent, readable: DomainEvent) -> DomainEvent:
-    """Return an event as it is stored; if that is what was given, without decoding it."""
-    (place, kind, key, sequence, event_id, event_type, version, timestamp, data, metadata) = (
-        recorded
-    )
-    if data != new.data or metadata != new.metadata or _HALF in data or _HALF in metadata:
-        return _stored_event(recorded)
-    return DomainEvent(
-        event_id,
-        key,
-        kind,
-        event_type,
-        version,
-        timestamp,
-        readable.data,
-        sequence,
-        readable.metadata,
-        place,
-    )
+def _answer(stored: list[Recorded], accepted: Checked) -> list[DomainEvent]:
+    """Return events as they are stored; if those are what was given, without decoding them."""
+    columns = zip(*stored, strict=True)
+    places, kinds, keys, sequences, ids, types, versions, times, texts, abouts = columns
+    _, data, metadata = accepted
+    if [*texts] != data.texts or [*abouts] != metadata.texts:  # they were stored already
+        return list(map(_stored_event, stored))
+    head = ids, keys, kinds, types, versions, times
+    return list(map(DomainEvent, *head, data.read, sequences, metadata.read, places))
 
 
 def _stored_event(recorded: Recorded) -> DomainEvent:
-    (place, kind, key, sequence, event_id, event_type, version, timestamp, data, metadata) = (
-        recorded
-    )
+    place, kind, key, sequence, event_id, event_type, version, timestamp, text, about = recorded
     try:
         return DomainEvent(
             event_id,
@@ -382,9 +367,9 @@ def _stored_event(recorded: Recorded) -> DomainEvent:
             event_type,
             version,
             timestamp,
-            decode(data),
+            decode(text),
             sequence,
-            {} if metadata == "{}" else decode(metadata),
+            {} if about == "{}" else decode(about),
             place,
         )
     except ValueError:

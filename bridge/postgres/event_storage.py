@@ -30,6 +30,7 @@ from bridge.eventsourcing.records import (
     Segment,
     SnapshotRecord,
     Write,
+    recorded,
 )
 from bridge.postgres.connection import Connection, Database
 from bridge.postgres.layout import Layout
@@ -154,7 +155,7 @@ class PostgresStorage:
         """Return the events of all writes, and those of them that are new."""
         ids = [event.event_id for write in writes for event in write.events]
         rows = self._run(connection, "stored", ids=ids).fetchall()
-        by_id = {event.event_id: event for event in map(Recorded._make, rows)}
+        by_id = {event.event_id: event for event in recorded(rows)}
         row = self._run(connection, "last").fetchone()
         assert row is not None
         (last,) = row
@@ -194,7 +195,7 @@ class PostgresStorage:
         return self._events("read_all", after=after, limit=limit)
 
     def _events(self, statement: str, **values: object) -> list[Recorded]:
-        return list(map(Recorded._make, self._rows(statement, **values)))
+        return recorded(self._rows(statement, **values))
 
     def head(self, aggregate_type: str, aggregate_id: str) -> AggregateHead | None:
         """See ``EventStorage``."""

@@ -128,7 +128,7 @@ class ReadModel(Generic[R]):
                 f"an upcaster of {kind} from version {version} on failed with "
                 f"{type(error).__name__}"
             ) from error
-        return event._replace(version=newest, data=data)
+        return event.replace(version=newest, data=data)
 
     def steps(self, event_type: str) -> Sequence[Step]:
         """Return what is done with events of a type; nothing for one that is not known."""

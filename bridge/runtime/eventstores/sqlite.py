@@ -29,6 +29,7 @@ from bridge.eventsourcing.records import (
     Segment,
     SnapshotRecord,
     Write,
+    recorded,
 )
 from bridge.runtime.sqlite_file import FileLocked, SqliteFile, no_access
 
@@ -195,7 +196,7 @@ class SqliteStorage:
 
     def _events(self, statement: str, values: tuple[object, ...]) -> list[Recorded]:
         with self._file.reading() as connection:
-            return list(map(Recorded._make, connection.execute(_load(statement), values)))
+            return recorded(connection.execute(_load(statement), values))
 
     def _rows(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
         with self._file.reading() as connection:
@@ -262,7 +263,7 @@ class _Appending:
         self._insert()
         ids = [event.event_id for event in write.events]
         rows = self._run(_load("stored"), {"ids": json.dumps(ids)})
-        return {event.event_id: event for event in map(Recorded._make, rows)}
+        return {event.event_id: event for event in recorded(rows)}
 
 
 @cache

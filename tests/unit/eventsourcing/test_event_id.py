@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from uuid import RFC_4122, UUID
 
@@ -33,6 +34,27 @@ def test_ids_of_later_moments_sort_behind() -> None:
             pass
 
     assert made == sorted(made)
+
+
+def test_children_of_one_process_draw_numbers_of_their_own() -> None:
+    new_event_id()
+    drawn = [_drawn_in_a_child() for _ in range(4)]
+
+    # The time and the counter differ anyway; behind them are 32 bits that are drawn for each id.
+    assert len(set(drawn)) == len(drawn)
+
+
+def _drawn_in_a_child() -> str:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, new_event_id()[-8:].encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        drawn = answer.read()
+    os.waitpid(child, 0)
+    return drawn
 
 
 def test_no_two_are_the_same() -> None:

@@ -281,8 +281,8 @@ def test_events_of_older_versions_are_folded_in_the_newest() -> None:
 
     assert changed == {("is",): ("is", 1, 300, None)}
     assert refused == ["an upcaster of Deposited from version 1 on failed with KeyError"]
-    newer = [events[0]._replace(version=4)]
+    newer = [events[0].replace(version=4)]
     with pytest.raises(MissingUpcaster, match="know 3 as the newest"):
         fold(visits, newer, nothing, never)
-    unknown = [events[0]._replace(version=4, event_type="Unheard")]
+    unknown = [events[0].replace(version=4, event_type="Unheard")]
     assert fold(visits, unknown, nothing, never) == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -47,7 +48,7 @@ def store(storage: MemoryStorage) -> EventStore:
 
 def deposit(amount: Any = 1, *, account: str = "a-1", **others: Any) -> DomainEvent:
     event = DomainEvent.new("Account", account, "MoneyDeposited", {"amount": amount})
-    return event._replace(**others)
+    return event.replace(**others)
 
 
 def count(state: Any, event: DomainEvent) -> Any:
@@ -76,7 +77,7 @@ def test_an_event_comes_back_as_it_was_with_its_places(store: EventStore) -> Non
 
     stored = store.append_event(event, NO_STREAM)
 
-    assert stored == event._replace(event_id=event.event_id.lower(), sequence=1, global_sequence=1)
+    assert stored == event.replace(event_id=event.event_id.lower(), sequence=1, global_sequence=1)
     assert list(store.get_events("a-1")) == [stored]
     assert list(store.get_events_by_type("MoneyDeposited")) == [stored]
     assert list(store.read_all()) == [stored]
@@ -510,7 +511,7 @@ def test_what_an_append_answers_is_what_is_read(store: EventStore) -> None:
         "mapping": MappingProxyType({"deep": None}),
         "halves": "\ud83d" + "\ude00",  # two characters that JSON reads as one
     }
-    event = deposit()._replace(data=given, metadata=MappingProxyType({"who": Shout("ada")}))
+    event = deposit().replace(data=given, metadata=MappingProxyType({"who": Shout("ada")}))
 
     told = store.append_event(event)
 
@@ -518,26 +519,30 @@ def test_what_an_append_answers_is_what_is_read(store: EventStore) -> None:
     assert told == read
     assert type(told.data["text"]) is str
     assert type(told.metadata) is dict
-    assert told == store.append_event(event._replace(data={}, metadata={}))
+    assert told == store.append_event(event.replace(data={}, metadata={}))
 
 
 def test_data_that_need_no_change_are_taken_as_they_are(store: EventStore) -> None:
     deep: dict[str, Any] = {"last": 1}
     for _ in range(100):
         deep = {"next": deep}
-    event = deposit()._replace(data=deep)
+    event = deposit().replace(data=deep)
 
-    told = store.append_event(event._replace(event_id=event.event_id.upper()))
+    told = store.append_event(event.replace(event_id=event.event_id.upper()))
 
     assert told.data == deep
-    assert told == event._replace(sequence=1, global_sequence=1)
+    assert told == event.replace(sequence=1, global_sequence=1)
 
 
 def test_an_event_is_a_value(store: EventStore) -> None:
     event = deposit()
 
-    assert pickle.loads(pickle.dumps(event)) == event
-    assert hash(event) == hash(event._replace(data={}, metadata={"a": 1}))
+    assert pickle.loads(pickle.dumps(event)) == copy(event) == deepcopy(event) == event
+    assert deepcopy(event).data is not event.data
+    assert event != event.replace(data={})
+    with pytest.raises(TypeError, match="amount"):
+        event.replace(amount=1)
+    assert hash(event) == hash(event.replace(data={}, metadata={"a": 1}))
     assert event.metadata == {}
     assert deposit().metadata is not event.metadata
     with pytest.raises(AttributeError):
