@@ -10,9 +10,9 @@ from uuid_utils import uuid7
 
 
 def new_event_id() -> str:
-    """Return a UUID of version 7: milliseconds since 1970, and 74 bits.
+    """Return a UUID of version 7: milliseconds since 1970, a counter, and 32 random bits.
 
-    Those are random for the first one of a millisecond, and count on for the others, so that the
-    ids of a process are in the order in which they were made. A forked process draws anew.
+    The counter begins somewhere in each millisecond, so that the ids of a process are in the order
+    in which they were made. A forked process draws anew.
     """
     return str(uuid7())

@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import chain, count, repeat
-from operator import add
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +27,8 @@ from bridge.eventsourcing.records import (
     Segment,
     SnapshotRecord,
     Write,
-    recorded,
 )
+from bridge.runtime.eventstores.sqlite_blocks import Row, body_of, divide, events_of
 from bridge.runtime.sqlite_file import FileLocked, SqliteFile, no_access
 
 _ROWS: Final = 25
@@ -101,15 +99,20 @@ class SqliteStorage:
         self, aggregate_type: str, aggregate_id: str, after: int, limit: int
     ) -> list[Recorded]:
         """See ``EventStorage``."""
-        return self._events("read_aggregate", (aggregate_type, aggregate_id, after, limit))
+        values = {"aggregate_type": aggregate_type, "aggregate_id": aggregate_id, "after": after}
+        with self._blocks("read_aggregate", values) as blocks:
+            return _first(limit, (events_of(block, after_sequence=after) for block in blocks))
 
     def read_type(self, event_type: str, after: int, limit: int) -> list[Recorded]:
         """See ``EventStorage``."""
-        return self._events("read_type", (event_type, after, limit))
+        with self._blocks("read_type", {"event_type": event_type, "after": after}) as blocks:
+            pages = (events_of(block, after=after) for block in blocks)
+            return _first(limit, (_of_type(event_type, page) for page in pages))
 
     def read_all(self, after: int, limit: int) -> list[Recorded]:
         """See ``EventStorage``."""
-        return self._events("read_all", (after, limit))
+        with self._blocks("read_all", {"after": after}) as blocks:
+            return _first(limit, (events_of(block, after=after) for block in blocks))
 
     def head(self, aggregate_type: str, aggregate_id: str) -> AggregateHead | None:
         """See ``EventStorage``."""
@@ -171,7 +174,8 @@ class SqliteStorage:
         with self._writing() as connection:
             connection.execute(_load("add_segment"), segment)
             connection.executemany(_load("archive_aggregate"), aggregates)
-            connection.executemany(_load("remove_archived"), aggregates)
+            connection.executemany(_load("remove_ids"), aggregates)
+            connection.executemany(_load("remove_blocks"), aggregates)
 
     def segments(self) -> tuple[Segment, ...]:
         """See ``EventStorage``."""
@@ -194,9 +198,14 @@ class SqliteStorage:
         except FileLocked as error:
             raise Transient(error.message, remedy=error.remedy) from error
 
-    def _events(self, statement: str, values: tuple[object, ...]) -> list[Recorded]:
+    @contextmanager
+    def _blocks(self, statement: str, values: Mapping[str, object]) -> Iterator[Iterator[Row]]:
         with self._file.reading() as connection:
-            return recorded(connection.execute(_load(statement), values))
+            blocks = connection.execute(_load(statement), values)
+            try:
+                yield blocks
+            finally:
+                blocks.close()  # it may not have come to its end
 
     def _rows(self, statement: str, values: Any) -> list[tuple[Any, ...]]:
         with self._file.reading() as connection:
@@ -215,7 +224,10 @@ class _Appending:
         self._run_each = connection.executemany
         (self._last,) = self._run(_load("last")).fetchone()
         self._ends: dict[tuple[str, str], tuple[int, int]] = {}  # aggregate: number, last sequence
-        self._rows: list[tuple[object, ...]] = []
+        # What is decided on and not stored yet, as rows of the tables.
+        self._blocks: list[tuple[int, int, int, int, str]] = []
+        self._types: list[tuple[str, int]] = []
+        self._ids: list[str] = []
 
     def add(self, write: Write, *, closely: bool) -> list[Recorded]:
         """Decide on a write and return its events. With ``closely``, look for those stored already.
@@ -232,45 +244,56 @@ class _Appending:
         if not number:
             number = self._run(_load("add_aggregate"), key).lastrowid or 0
         events = record(write, sequence, self._last + 1)
-        self._last += len(events)
         self._ends[key] = number, events[-1].sequence
-        places = zip(count(events[0].global_sequence), repeat(number), count(sequence))
-        self._rows += map(add, places, write.events)
+        for block in divide(write.events):
+            first = self._last + 1
+            self._blocks.append((first, number, sequence, len(block), body_of(block)))
+            self._types += [(event_type, first) for event_type in {e.event_type for e in block}]
+            self._ids += [event.event_id for event in block]
+            sequence += len(block)
+            self._last += len(block)
         return events
 
     def end(self) -> None:
         """Store what was decided on."""
-        if not self._ends:
-            return
-        self._insert()
-        ends = [(sequence, number) for number, sequence in self._ends.values()]
-        self._run_each(_load("move_aggregate"), ends)
-        self._run(_load("end_append"), (self._last,))
-
-    def _insert(self) -> None:
-        if self._rows:
-            self._run(_load("begin_append"))
-        for start in range(0, len(self._rows), _ROWS):
-            rows = self._rows[start : start + _ROWS]
-            self._run(_add_events(len(rows)), list(chain.from_iterable(rows)))
-        self._rows.clear()
+        self._run_each(_load("add_block"), self._blocks)
+        self._run_each(_load("add_type"), self._types)
+        first = self._last - len(self._ids) + 1
+        for start in range(0, len(self._ids), _ROWS):
+            ids = self._ids[start : start + _ROWS]
+            self._run(_add_ids(len(ids)), [first + start, *ids])
+        self._blocks.clear()
+        self._types.clear()
+        self._ids.clear()
 
     def _end_of(self, key: tuple[str, str]) -> tuple[int, int]:
         found: tuple[int, int] | None = self._run(_load("end_of_aggregate"), key).fetchone()
         return found or (0, 0)
 
     def _stored(self, write: Write) -> dict[str, Recorded]:
-        self._insert()
-        ids = [event.event_id for event in write.events]
-        rows = self._run(_load("stored"), {"ids": json.dumps(ids)})
-        return {event.event_id: event for event in recorded(rows)}
+        self.end()
+        ids = {event.event_id for event in write.events}
+        blocks = self._run(_load("stored"), {"ids": json.dumps([*ids])})
+        return {e.event_id: e for block in blocks for e in events_of(block) if e.event_id in ids}
 
 
 @cache
-def _add_events(number: int) -> str:
-    statement = _load("add_event")
-    row = statement[statement.rindex("(") :]
-    return ", ".join([statement, *[row] * (number - 1)])
+def _add_ids(number: int) -> str:
+    rows = ", ".join(f"(?{n + 2}, ?1 + {n})" for n in range(number))
+    return f"{_load('add_ids')} {rows}"
+
+
+def _first(limit: int, pages: Iterable[list[Recorded]]) -> list[Recorded]:
+    found: list[Recorded] = []
+    for page in pages:
+        found += page
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _of_type(event_type: str, events: list[Recorded]) -> list[Recorded]:
+    return [event for event in events if event.event_type == event_type]
 
 
 def _load(statement: str) -> str:

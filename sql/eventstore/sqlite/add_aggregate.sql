@@ -1,2 +1,2 @@
-INSERT INTO aggregate (aggregate_type, aggregate_id, last_sequence)
-VALUES (?, ?, 0)
+INSERT INTO aggregate (aggregate_type, aggregate_id)
+VALUES (?, ?)

@@ -1,5 +1,5 @@
 SELECT aggregate_type, aggregate_id, last_sequence, archived
-FROM aggregate
+FROM head
 WHERE (aggregate_type, aggregate_id) > (?, ?)
 ORDER BY aggregate_type, aggregate_id
 LIMIT ?

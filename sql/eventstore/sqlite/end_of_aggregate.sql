@@ -1,3 +1,3 @@
 SELECT id, last_sequence
-FROM aggregate
+FROM head
 WHERE aggregate_type = ? AND aggregate_id = ?

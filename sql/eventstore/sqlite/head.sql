@@ -1,3 +1,3 @@
 SELECT aggregate_type, aggregate_id, last_sequence, archived
-FROM aggregate
+FROM head
 WHERE aggregate_type = ? AND aggregate_id = ?

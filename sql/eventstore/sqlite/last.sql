@@ -1,2 +1,2 @@
-SELECT last_sequence
-FROM store
+SELECT global_sequence
+FROM newest

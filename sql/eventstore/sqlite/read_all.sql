@@ -1,8 +1,8 @@
+-- Blocks from that on which has the event behind the global sequence `after`.
 SELECT
-    event.global_sequence, aggregate.aggregate_type, aggregate.aggregate_id, event.sequence,
-    event.event_id, event.event_type, event.version, event.timestamp, event.data, event.metadata
-FROM event
-    CROSS JOIN aggregate ON aggregate.id = event.aggregate
-WHERE event.global_sequence > ?
-ORDER BY event.global_sequence
-LIMIT ?
+    block.first, aggregate.aggregate_type, aggregate.aggregate_id, block.first_sequence,
+    aggregate.archived, block.body
+FROM block
+    CROSS JOIN aggregate ON aggregate.id = block.aggregate
+WHERE block.first >= coalesce((SELECT max(first) FROM block WHERE first <= :after + 1), 0)
+ORDER BY block.first

@@ -1,9 +1,15 @@
+-- Blocks with events of a type, from that on which may have the one behind the global sequence
+-- `after`.
 SELECT
-    event.global_sequence, aggregate.aggregate_type, aggregate.aggregate_id, event.sequence,
-    event.event_id, event.event_type, event.version, event.timestamp, event.data, event.metadata
-FROM event
-    CROSS JOIN aggregate ON aggregate.id = event.aggregate
-WHERE event.event_type = ?
-    AND event.global_sequence > ?
-ORDER BY event.global_sequence
-LIMIT ?
+    block.first, aggregate.aggregate_type, aggregate.aggregate_id, block.first_sequence,
+    aggregate.archived, block.body
+FROM typed
+    CROSS JOIN block ON block.first = typed.first
+    CROSS JOIN aggregate ON aggregate.id = block.aggregate
+WHERE typed.event_type = :event_type
+    AND typed.first >= coalesce((
+        SELECT max(earlier.first)
+        FROM typed AS earlier
+        WHERE earlier.event_type = :event_type AND earlier.first <= :after + 1
+    ), 0)
+ORDER BY typed.first

@@ -1,7 +1,11 @@
--- ids: a JSON array.
+-- Blocks with events of these ids. ids: a JSON array.
 SELECT
-    event.global_sequence, aggregate.aggregate_type, aggregate.aggregate_id, event.sequence,
-    event.event_id, event.event_type, event.version, event.timestamp, event.data, event.metadata
-FROM json_each(:ids) AS wanted
-    CROSS JOIN event ON event.event_id = wanted.value
-    JOIN aggregate ON aggregate.id = event.aggregate
+    block.first, aggregate.aggregate_type, aggregate.aggregate_id, block.first_sequence,
+    aggregate.archived, block.body
+FROM block
+    JOIN aggregate ON aggregate.id = block.aggregate
+WHERE block.first IN (
+    SELECT (SELECT max(first) FROM block WHERE first <= identified.global_sequence)
+    FROM json_each(:ids) AS wanted
+        CROSS JOIN identified ON identified.event_id = wanted.value
+)

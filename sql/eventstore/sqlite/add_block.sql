@@ -1,0 +1,2 @@
+INSERT INTO block (first, aggregate, first_sequence, events, body)
+VALUES (?, ?, ?, ?, ?)

@@ -1,4 +1,0 @@
-INSERT INTO event (
-    global_sequence, aggregate, sequence, event_id, event_type, version, timestamp, data, metadata
-)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,2 @@
+INSERT INTO identified (event_id, global_sequence)
+VALUES

@@ -1,0 +1,2 @@
+INSERT INTO typed (event_type, first)
+VALUES (?, ?)

@@ -1,3 +1,0 @@
-UPDATE store
-SET appending = 1
-WHERE id = 1

@@ -1,3 +1,0 @@
-UPDATE aggregate
-SET last_sequence = ?
-WHERE id = ?
