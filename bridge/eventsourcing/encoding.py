@@ -49,12 +49,14 @@ def usual_objects(values: list[Any]) -> tuple[list[str], list[dict[str, Any]]] |
         return None
     texts = lines.decode().split("\n")
     texts.pop()  # behind the end of the last line
-    return (texts, read) if all(map(_is_within_limits, texts, read)) else None
+    if max(map(len, texts)) > _MAX_DEPTH and not all(map(_is_within_limits, texts, read)):
+        return None
+    return texts, read
 
 
 def _is_within_limits(text: str, value: object) -> bool:
     """Tell whether a value is not too deep and has no too long integers."""
-    may_be_deep = len(text) > _MAX_DEPTH and text.count("{") + text.count("[") > _MAX_DEPTH
+    may_be_deep = text.count("{") + text.count("[") > _MAX_DEPTH
     return is_exact(value) if may_be_deep or len(text) > _LONGEST_UNSEEN else True
 
 

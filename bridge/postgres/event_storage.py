@@ -297,11 +297,11 @@ def _columns(writes: Sequence[Write]) -> dict[str, str]:
     of_write = [n for n, write in enumerate(writes, start=1) for _ in write.events]
     return {
         "writes": json.dumps(list(map(_without_events, writes)), ensure_ascii=False),
-        "of_write": _array(map(str, of_write)),
-        "event_ids": _array(ids),
+        "of_write": _integers(of_write),
+        "event_ids": f"{{{','.join(ids)}}}",
         "event_types": json.dumps(types, ensure_ascii=False),
-        "versions": _array(map(str, versions)),
-        "timestamps": _array(map(str, timestamps)),
+        "versions": _integers(versions),
+        "timestamps": _integers(timestamps),
         "data": f"[{','.join(data)}]",
         "metadata": f"[{','.join(metadata)}]",
     }
@@ -317,8 +317,8 @@ def _without_events(write: Write) -> dict[str, object]:
     }
 
 
-def _array(items: Iterable[str]) -> str:
-    return f"{{{','.join(items)}}}"
+def _integers(items: Iterable[int]) -> str:
+    return f"{{{str([*items])[1:-1]}}}"  # a list has the same form, but for its brackets
 
 
 def _progress_values(progress: Progress | None) -> dict[str, str | None]:
