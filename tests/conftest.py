@@ -8,6 +8,7 @@ settings.load_profile("pgbridge")
 
 pytest_plugins = [
     "tests.fixtures.order",
+    "tests.fixtures.temporary_files",
     "tests.fixtures.postgres",
     "tests.fixtures.required_servers",
     "tests.fixtures.flink",

@@ -6,6 +6,8 @@ generated function finds under names of ours (``c0``, ``f1``, ...).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -72,10 +74,19 @@ class Scope:
         self.text = text
         self.names = names
         self._temporaries = 0
+        self._is_unreached = False
 
     def error(self, at: int, problem: str) -> ConfigError:
         """Return the error for a problem at a place."""
         return wrong(self.text, at, problem)
+
+    @contextmanager
+    def unreached(self, is_so: bool = True) -> Iterator[None]:
+        """Within, what is constant may have no value: another constant keeps it from being read."""
+        before = self._is_unreached
+        self._is_unreached = before or is_so
+        yield
+        self._is_unreached = before
 
     def temporary(self) -> str:
         """Return a name that nothing else uses."""
@@ -135,11 +146,13 @@ class Scope:
         """Return the code of what does not depend on the event, as the value that it has.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: it has none, and may be reached.
         """
         try:
             return self.constant(sql_type, eval(source, self.names))
         except EvaluationError as error:
+            if self._is_unreached:
+                return Code(sql_type, source, fails=True)
             raise self.error(at, error.message) from None
 
     def _evaluated(self, arguments: tuple[Code, ...]) -> tuple[Code, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from bridge.core.events import ABSENT, CdcEvent, PartialRow, Texts
@@ -149,14 +149,32 @@ class _Compiler:
             case Cast():
                 return self._cast(node)
             case Case():
-                branches = [
-                    (self._condition(condition), self._code(result))
-                    for condition, result in node.branches
-                ]
-                otherwise = None if node.otherwise is None else self._code(node.otherwise)
-                return case(self._scope, branches, otherwise, node.at)
+                return self._case(node)
             case Call():
                 return self._call(node)
+
+    def _case(self, node: Case) -> Code:
+        unreached = self._scope.unreached
+        branches, decided = [], False
+        for when, then in node.branches:
+            with unreached(decided):
+                condition = self._condition(when)
+            with unreached(decided or condition.constant in (False, None)):
+                branches.append((condition, self._code(then)))
+            decided = decided or condition.constant is True
+        with unreached(decided):
+            otherwise = None if node.otherwise is None else self._code(node.otherwise)
+        return case(self._scope, branches, otherwise, node.at)
+
+    def _in_turn(
+        self, nodes: Iterable[Node], code: Callable[[Node], Code], decides: Callable[[Code], bool]
+    ) -> list[Code]:
+        """Return the codes; those behind one that decides are not reached."""
+        codes: list[Code] = []
+        for node in nodes:
+            with self._scope.unreached(any(map(decides, codes))):
+                codes.append(code(node))
+        return codes
 
     def _condition(self, node: Node) -> Code:
         return self._scope.converted(self._code(node), BOOL, node.at)
@@ -235,7 +253,11 @@ class _Compiler:
     def _call(self, node: Call) -> Code:
         scope, name, at = self._scope, node.name, node.at
         if name in ("and", "or"):
-            return scope.combined([self._condition(a) for a in node.arguments], name == "or")
+            decisive = name == "or"
+            operands = self._in_turn(
+                node.arguments, self._condition, lambda code: code.constant is decisive
+            )
+            return scope.combined(operands, decisive)
         if name in ("not", "is true", "is false"):
             value = self._condition(node.arguments[0])
             if name == "not":
@@ -244,7 +266,12 @@ class _Compiler:
             if value.is_constant:
                 return scope.computed(BOOL, source, at)
             return Code(BOOL, source, fails=value.fails)
-        arguments = [self._code(argument) for argument in node.arguments]
+        if name == "coalesce":
+            arguments = self._in_turn(
+                node.arguments, self._code, lambda code: code.is_constant and not code.is_null
+            )
+        else:
+            arguments = [self._code(argument) for argument in node.arguments]
         code = self._applied(name, arguments, at)
         if all(argument.is_constant for argument in arguments) and not code.is_constant:
             return scope.computed(code.type, code.whole, at)

@@ -449,6 +449,22 @@ nothing(1)
 new.i4 and true
 case when 1 then 2 end
 coalesce(1, 'x')
+coalesce(1, 1 / 0)
+coalesce(new.i4, 1, 1 / 0)
+coalesce(new.i4, 1 / 0)
+coalesce(null, 1 / 0)
+case when ''::text is null then 0.0 / 0.0 else new.n end
+case when 1 = 1 then new.n when 1 / 0 = 1 then 1 else 1 / 0 end
+case when new.b then 1 / 0 else 2 end
+case when null then 1 / 0 + new.i4 else 2 end
+case when false then case when new.b then 1 / 0 end else 2 end
+case when false then 'x'::int else 2 end
+case 1 when 2 then 1 / 0 else new.i4 end
+false and 1 / 0 = new.i4
+1 / 0 = 1 and false
+new.b or true or 1 / 0 = 1
+new.b and 1 / 0 = 1
+(case when false then 1 / 0 end) + new.i4
 new.i4 = '1.5'
 'a' || 'b'
 'O''Brien'
