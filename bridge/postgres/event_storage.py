@@ -145,6 +145,9 @@ class PostgresStorage:
             if new:
                 with connection.cursor() as cursor:
                     cursor.executemany(self._query("insert"), new)
+                types = [event.event_type for event in new]
+                places = [event.global_sequence for event in new]
+                self._run(connection, "insert_types", types=types, places=places)
             if progress is not None:
                 self._run(connection, "save_progress", **_progress_values(progress))
         return stored

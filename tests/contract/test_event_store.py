@@ -143,6 +143,25 @@ def test_readers_get_pages_in_order(storage: EventStorage) -> None:
     assert storage.read_type("Never", 0, ALL) == []
 
 
+def test_events_of_a_type_are_found_among_many(storage: EventStorage) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    stored: list[Recorded] = []
+    for _ in range(12):
+        events = tuple(
+            make_event(len(stored) + n)._replace(event_type=choose.choice(["Often"] * 9 + ["Rare"]))
+            for n in range(choose.randrange(1, 90))
+        )
+        stored += storage.append([Write("Counter", choose.choice("ab"), ANY, events)])
+
+    for kind in ("Often", "Rare"):
+        wanted = [event for event in stored if event.event_type == kind]
+        for after in (0, *choose.sample(range(len(stored)), 5)):
+            later = [event for event in wanted if event.global_sequence > after]
+            assert storage.read_type(kind, after, 50) == later[:50]
+
+
 def test_aggregates_are_listed_by_code_points(storage: EventStorage) -> None:
     keys = [("A", "z"), ("B", "1"), ("B", "Z"), ("B", "a"), ("B", "é"), ("a", "0"), ("b", "x")]
     for number, (kind, aggregate) in enumerate(random.sample(keys, len(keys))):

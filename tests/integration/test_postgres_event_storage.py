@@ -188,15 +188,20 @@ def test_the_usual_append_takes_one_round_trip(
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
-@pytest.mark.parametrize("statement", ["UPDATE", "DELETE", "TRUNCATE"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE pgbridge_events.event SET data = '{}'",
+        "DELETE FROM pgbridge_events.event",
+        "TRUNCATE pgbridge_events.event",
+        "UPDATE pgbridge_events.event_type SET block = 0",
+        "DELETE FROM pgbridge_events.event_type",
+        "TRUNCATE pgbridge_events.event_type",
+    ],
+)
 def test_events_are_append_only_by_privilege_and_by_trigger(
-    newest_database: FreshDatabase, role: str, statement: str
+    newest_database: FreshDatabase, role: str, change: str
 ) -> None:
-    change = {
-        "UPDATE": "UPDATE pgbridge_events.event SET data = '{}'",
-        "DELETE": "DELETE FROM pgbridge_events.event",
-        "TRUNCATE": "TRUNCATE pgbridge_events.event",
-    }[statement]
     admin = newest_database.connect()
     admin.execute(
         sql.SQL("CREATE SCHEMA pgbridge_events AUTHORIZATION {}").format(sql.Identifier(role))
