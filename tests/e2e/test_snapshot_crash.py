@@ -121,6 +121,8 @@ def test_killed_in_each_phase_it_starts_over_and_meets_the_stream_exactly(
         tables=PUBLISHED,
         sinks=[{"type": "gated", "pass_first": _ROWS // 3}],
         source={"snapshot": "initial"},
+        # All rows, however many the writers have added, are read while none is confirmed.
+        backpressure={"max_events": 1_000_000},
     )
     # Without a pause: a snapshot that is a moment late misses the slot's point by many commits.
     with Writers(database.dsn, seed=seed, count=4, pause_s=0.004) as writers:

@@ -67,6 +67,13 @@ def faults_in_store(
 
 
 def _problem_of(storage: EventStorage, head: AggregateHead, start: int) -> str | None:
+    try:
+        return _problem_of_events(storage, head, start)
+    except EnvironmentProblem as unreadable:
+        return unreadable.message
+
+
+def _problem_of_events(storage: EventStorage, head: AggregateHead, start: int) -> str | None:
     last = start
     while events := storage.read_aggregate(head.aggregate_type, head.aggregate_id, last, _PAGE):
         for event in events:

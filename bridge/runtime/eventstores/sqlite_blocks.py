@@ -62,6 +62,6 @@ def events_of(row: Row, *, after: int = 0, after_sequence: int = 0) -> list[Reco
     try:
         events = recorded(map(add, places, _decode(body)))
     except ValueError:
-        raise damaged(f"The block from global sequence {first} on of a {kind}") from None
+        raise damaged(f"The block of {kind} events from global sequence {first} on") from None
     gone = max(archived - sequence, after_sequence - sequence, after - first) + 1
     return events[gone:] if gone > 0 else events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bridge.core.errors import EnvironmentProblem, Transient
 from bridge.core.events import Position
+from bridge.eventsourcing.archive.consistency import faults_in_store
 from bridge.eventsourcing.records import Progress, Recorded, Segment
 from bridge.runtime.eventstores.sqlite import SqliteStorage
 from tests.contract.event_storages import make_write
@@ -178,15 +180,20 @@ def test_a_file_that_is_damaged_is_named(storage: SqliteStorage, path: Path) -> 
         SqliteStorage(path)
 
 
-def test_a_block_that_is_damaged_is_named(storage: SqliteStorage, path: Path) -> None:
-    storage.append([make_write(1, 2)])
+def test_each_block_that_is_damaged_is_named(storage: SqliteStorage, path: Path) -> None:
+    for number, aggregate in enumerate(("a", "b", "c")):
+        storage.append([make_write(2 * number, 2 * number + 1, aggregate=aggregate)])
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TRIGGER block_is_never_changed")
-        connection.execute("UPDATE block SET body = substr(body, 2)")
+        connection.execute("UPDATE block SET body = substr(body, 2) WHERE first <> 3")
     connection.close()
 
-    with pytest.raises(EnvironmentProblem, match="block from global sequence 1 on of a Counter"):
+    with pytest.raises(EnvironmentProblem, match="block of Counter events from global sequence 1"):
         storage.read_all(0, 10)
+    assert [
+        (fault.where, re.findall(r"sequence (\d)", fault.problem))
+        for fault in faults_in_store(storage, None, lambda _: None)
+    ] == [("Counter a", ["1"]), ("Counter c", ["5"])]
     storage.close()
 
 
