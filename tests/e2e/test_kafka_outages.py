@@ -121,7 +121,7 @@ def make_scene(
         }
         bridge = make_bridge(server.dsn(), tables=PUBLISHED, sinks=[sink]).start()
         bridge.wait_until_logged("stream_started")
-        with Writers(server.dsn(), seed=seed, count=writers, pause_s=0.02) as load:
+        with Writers(server.dsn(), seed=seed, count=writers, pause_s=0.04) as load:
             scene = Scene(server, cluster, bridge)
             bridge.until(lambda: load.commits > 500, "there is load")
             yield scene

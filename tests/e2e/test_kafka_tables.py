@@ -81,7 +81,7 @@ def test_the_tables_are_rebuilt_from_keys_bodies_and_tombstones(
             server.dsn(), tables=PUBLISHED, sinks=[sink], source={"snapshot": "initial"}
         ).start()
         bridge.wait_until_logged("stream_started")
-        with Writers(server.dsn(), seed=seed, count=4, pause_s=0.01) as writers:
+        with Writers(server.dsn(), seed=seed, count=4, pause_s=0.02) as writers:
             bridge.until(lambda: writers.commits > 1_500, "there are changes of every kind")
         wait_until_confirmed(connection, timeout=60)
         expected = {

@@ -70,6 +70,7 @@ def until_all_is_told(
         lambda: told_answers(results.events()) == expected,
         f"the results say the same as {len(expected)} rows of SQL",
         timeout,
+        interval=0.1,
     )
 
 

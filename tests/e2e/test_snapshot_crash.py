@@ -125,7 +125,7 @@ def test_killed_in_each_phase_it_starts_over_and_meets_the_stream_exactly(
         backpressure={"max_events": 1_000_000},
     )
     # Without a pause: a snapshot that is a moment late misses the slot's point by many commits.
-    with Writers(database.dsn, seed=seed, count=4, pause_s=0.004) as writers:
+    with Writers(database.dsn, seed=seed, count=4, pause_s=0.01) as writers:
         for kill in (
             kill_while_the_slot_is_created,
             kill_among_the_rows,
