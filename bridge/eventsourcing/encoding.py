@@ -116,7 +116,7 @@ def damaged(what: str) -> EnvironmentProblem:
     """
     return EnvironmentProblem(
         f"{what} is damaged: it is no JSON any more.",
-        remedy="Run pgbridge events verify, which names all that is damaged, and restore the store.",
+        remedy="Run pgbridge events verify, which names all that is damaged; restore the store.",
     )
 
 

@@ -133,7 +133,8 @@ class EventStore:
         """
         check_from(from_seq, "from_seq")
         head = self._head(aggregate_id, aggregate_type)
-        return map(self._event, self._of_aggregate(head, from_seq - 1))
+        found = self._of_aggregate(head.aggregate_type, aggregate_id, from_seq - 1)
+        return map(self._event, found)
 
     def get_events_by_type(self, event_type: str, from_sequence: int = 1) -> Iterator[DomainEvent]:
         """Read the events of a type in global order, from this global sequence on.
@@ -189,22 +190,26 @@ class EventStore:
             EnvironmentProblem: a snapshot is newer than the events: the storage has lost some.
         """
         _check_version(snapshot_version)
-        head = self._head(aggregate_id, aggregate_type)
+        kind = self._type_of(aggregate_id, aggregate_type)
         fold = fold_name(apply)
-        state, start = deepcopy(initial), 0
+        state, start, snapshot = deepcopy(initial), 0, None
         if self.config.enable_snapshots:
-            found = self._stored(head, snapshot_version)
-            if found is not None and found.fold in (None, fold):
-                state, start = found.state, found.last_sequence
+            snapshot = self._snapshot(kind, aggregate_id, snapshot_version)
+            if snapshot is not None and snapshot.fold in (None, fold):
+                state, start = snapshot.state, snapshot.last_sequence
         last = start
-        for recorded in self._of_aggregate(head, start):
+        for recorded in self._of_aggregate(kind, aggregate_id, start):
             state = apply(state, self._event(recorded))
             last = recorded.sequence
+        if last == start or (snapshot is not None and snapshot.last_sequence > last):
+            # Events behind a snapshot tell that it is not newer than they are; else we have to ask.
+            head = self._head(aggregate_id, kind)
+            if snapshot is not None:
+                check_stored(snapshot, head)
         is_due = self.config.enable_snapshots and last - start >= self.config.snapshot_interval
         if is_due and fold is not None and is_exact(state):
             now = time.time_ns() // 1000
-            kind, key = head.aggregate_type, head.aggregate_id
-            made = Snapshot(key, kind, now, last, state, snapshot_version, fold)
+            made = Snapshot(aggregate_id, kind, now, last, state, snapshot_version, fold)
             self.storage.save_snapshot(snapshot_record(made))
         return state
 
@@ -245,7 +250,13 @@ class EventStore:
         """
         if version is not None:
             _check_version(version)
-        return self._stored(self._head(aggregate_id, aggregate_type), version)
+        head = self._head(aggregate_id, aggregate_type)
+        snapshot = self._snapshot(head.aggregate_type, aggregate_id, version)
+        if snapshot is not None:
+            if snapshot.last_sequence > head.last_sequence:  # then it may have been made just now
+                head = self._head(aggregate_id, head.aggregate_type)
+            check_stored(snapshot, head)
+        return snapshot
 
     def archive(self, older_than: timedelta) -> int:
         """Move events of this age, up to the newest snapshots, into files; reads go on as before.
@@ -291,30 +302,27 @@ class EventStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _head(self, aggregate_id: str, aggregate_type: str | None) -> AggregateHead:
+    def _type_of(self, aggregate_id: str, aggregate_type: str | None) -> str:
         check_text(aggregate_id, "aggregate_id", MAX_ID)
-        kind = aggregate_type
-        if kind is None:
-            types = self.storage.types_of(aggregate_id)
-            if len(types) > 1:
-                raise AmbiguousAggregate(aggregate_id, types)
-            kind = types[0] if types else None
-        else:
-            check_text(kind, "aggregate_type", MAX_NAME)
-        head = None if kind is None else self.storage.head(kind, aggregate_id)
+        if aggregate_type is not None:
+            check_text(aggregate_type, "aggregate_type", MAX_NAME)
+            return aggregate_type
+        types = self.storage.types_of(aggregate_id)
+        if not types:
+            raise UnknownAggregate(aggregate_id, None)
+        if len(types) > 1:
+            raise AmbiguousAggregate(aggregate_id, types)
+        return types[0]
+
+    def _head(self, aggregate_id: str, aggregate_type: str | None) -> AggregateHead:
+        head = self.storage.head(self._type_of(aggregate_id, aggregate_type), aggregate_id)
         if head is None:
             raise UnknownAggregate(aggregate_id, aggregate_type)
         return head
 
-    def _stored(self, head: AggregateHead, version: int | None) -> Snapshot | None:
-        found = self.storage.snapshot(head.aggregate_type, head.aggregate_id, version)
-        if found is None:
-            return None
-        snapshot = snapshot_of(found)
-        if snapshot.last_sequence > head.last_sequence:  # then it may have been made just now
-            head = self._head(head.aggregate_id, head.aggregate_type)
-        check_stored(snapshot, head)
-        return snapshot
+    def _snapshot(self, kind: str, aggregate_id: str, version: int | None) -> Snapshot | None:
+        found = self.storage.snapshot(kind, aggregate_id, version)
+        return None if found is None else snapshot_of(found)
 
     def _event(self, recorded: Recorded) -> DomainEvent:
         event = _stored_event(recorded)
@@ -325,10 +333,10 @@ class EventStore:
             return event
         return event.replace(version=version, data=data)
 
-    def _of_aggregate(self, head: AggregateHead, after: int) -> Iterator[Recorded]:
+    def _of_aggregate(self, kind: str, aggregate_id: str, after: int) -> Iterator[Recorded]:
         limit = self.config.max_events_in_memory
         while True:
-            page = self.storage.read_aggregate(head.aggregate_type, head.aggregate_id, after, limit)
+            page = self.storage.read_aggregate(kind, aggregate_id, after, limit)
             yield from page
             if len(page) < limit:
                 return

@@ -19,7 +19,7 @@ from tests.benchmarks.figures import RESULTS, machine
 from tests.benchmarks.server import address, benchmark_server
 from tests.fixtures.nats.cluster import NatsCluster, programs
 
-_USUAL = Load(single=2_000, batches=200, batch=100, history=100_000)
+_USUAL = Load(single=2_000, batches=500, batch=100, history=100_000)
 _QUICK = Load(single=200, batches=20, batch=100, history=5_000)
 
 
