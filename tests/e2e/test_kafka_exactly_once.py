@@ -40,7 +40,7 @@ def live_for_a_while(bridge: BridgeProcess, choose: random.Random) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "kills", [8, *(pytest.param(many, marks=pytest.mark.nightly) for many in (30, 150))]
+    "kills", [5, *(pytest.param(many, marks=pytest.mark.nightly) for many in (30, 150))]
 )
 def test_killed_at_random_moments_it_sends_each_change_once(
     kills: int,

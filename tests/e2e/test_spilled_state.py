@@ -23,7 +23,7 @@ def stored_names(bridge: BridgeProcess) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    "kills", [5, pytest.param(15, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
+    "kills", [3, pytest.param(15, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
 )
 def test_killed_with_partitions_in_the_store_it_tells_every_answer_once(
     kills: int, newest_database: Database, make_bridge: MakeBridge

@@ -18,7 +18,7 @@ from tests.fixtures.catalog_types import read_types
 from tests.fixtures.databases import Database
 from tests.fixtures.type_samples import TYPE_SAMPLES, TypeSample
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 SESSION = (
     "-c datestyle=ISO,MDY -c intervalstyle=postgres -c timezone=UTC -c bytea_output=hex"

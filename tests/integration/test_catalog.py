@@ -17,7 +17,7 @@ from decoders.parse import parse_message
 from tests.fixtures.catalog_types import read_types
 from tests.fixtures.databases import Database as FreshDatabase
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 SLOT = "catalog_test"
 

@@ -19,7 +19,7 @@ from bridge.postgres.connection import Database, identify
 from bridge.postgres.embedded import EmbeddedPostgres
 from tests.fixtures.databases import Database as FreshDatabase
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 CANARY = "canary-51cb"
 

@@ -11,7 +11,7 @@ from decoders.copy_text import parse_copy_line
 from tests.fixtures.databases import Database
 from tests.fixtures.type_samples import TYPE_SAMPLES
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 Row = tuple[str | None, ...]
 

@@ -18,7 +18,7 @@ from bridge.postgres.embedded import EmbeddedPostgres
 from tests.fixtures.postgres import PrivateServerFactory
 from tests.fixtures.waiting import eventually
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 
 def test_a_server_goes_through_its_whole_life(

@@ -20,7 +20,7 @@ from sinks.key_change import split_key_change
 from tests.fixtures.databases import Database
 from tests.fixtures.recorded_changes import RecordedChanges
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 Row = dict[str, Any]
 Table = dict[str, Row]

@@ -27,7 +27,7 @@ from tests.fixtures.server_sources import PostgresServer
 from tests.fixtures.written_types import WrittenTypes, write_types
 from tests.unit.sinks.formats.test_schemas import schema_of
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 FormatName = Literal["debezium", "cloudevents", "flat"]
 Rows = dict[str, str]

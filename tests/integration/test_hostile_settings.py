@@ -13,7 +13,7 @@ from tests.fixtures.raw_json import members
 from tests.fixtures.server_sources import PostgresServer
 from tests.fixtures.written_types import Origin, WrittenTypes, write_types
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 TABLES = ("scalars", "scalars as text", "composites")
 

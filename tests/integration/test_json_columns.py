@@ -14,7 +14,7 @@ from tests.fixtures.databases import Database
 from tests.fixtures.raw_json import members, parse_strictly
 from tests.fixtures.recorded_changes import Mode, RecordedChanges
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 DOCUMENTS = (
     "null",

@@ -11,6 +11,8 @@ from bridge.core.values import Value, ValueStyle
 from tests.fixtures.databases import Database
 from tests.fixtures.recorded_changes import RecordedChanges
 
+pytestmark = pytest.mark.postgres(ordinary="all")
+
 INFINITY = float("inf")
 
 VALUES: tuple[tuple[str, str, Value], ...] = (

@@ -17,7 +17,7 @@ from bridge.postgres.embedded import EmbeddedPostgres
 from bridge.postgres.server_errors import explain, server_text
 from tests.fixtures.databases import Database as FreshDatabase
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 PLAIN = "proto_version '1', publication_names 'p'"
 

@@ -17,7 +17,7 @@ from bridge.postgres.slots import ReplicationConfig, ReplicationSlotManager
 from bridge.postgres.snapshot import Snapshot
 from tests.fixtures.databases import Database
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 BASE_LSN = 0x1000
 SLOT_LSN = 0x2000

@@ -18,6 +18,8 @@ from tests.fixtures.server_sources import PostgresServer
 from tests.fixtures.type_samples import TYPE_SAMPLES
 from tests.fixtures.written_types import DEFAULT_STYLE, Group, Origin, WrittenTypes, write_types
 
+pytestmark = pytest.mark.postgres(ordinary="all")
+
 EXTENSIONS = sorted({sample.extension for sample in TYPE_SAMPLES if sample.extension})
 OTHER_NUMBERS = ValueStyle(int8="string", numeric="number")
 

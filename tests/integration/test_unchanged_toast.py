@@ -16,7 +16,7 @@ from sinks.formats.native import encode_native
 from tests.fixtures.databases import Database
 from tests.fixtures.recorded_changes import Mode, RecordedChanges
 
-pytestmark = pytest.mark.postgres(between="nightly")
+pytestmark = pytest.mark.postgres(ordinary="ends")
 
 BIG = "x" * 10_000
 OTHER = "y" * 10_000

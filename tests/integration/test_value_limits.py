@@ -9,6 +9,8 @@ from bridge.core.errors import EnvironmentProblem
 from tests.fixtures.databases import Database
 from tests.fixtures.recorded_changes import RecordedChanges
 
+pytestmark = pytest.mark.postgres(ordinary="all")
+
 
 @pytest.mark.postgres(min=15)
 def test_the_smallest_interval_is_the_text_that_the_server_cannot_read_itself(
