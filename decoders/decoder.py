@@ -32,9 +32,11 @@ from decoders import messages
 from decoders.binary import binary_to_text
 from decoders.logical_message import MESSAGE_RELATION, message_row
 from decoders.parse import POSTGRES_EPOCH_US, parse_message
-from decoders.rows import HEADER_BYTES, Malformed, RowDecoder, RowDecoders
+from decoders.rows import HEADER_BYTES, RowDecoder, RowDecoders
+from decoders.tuples import Malformed
 
-_head = Struct(">xQ16xcI").unpack_from  # start LSN; tag and the first four bytes after it
+_BEGIN, _COMMIT, _INSERT, _UPDATE, _DELETE = b"BCIUD"
+_head = Struct(f">xQ{HEADER_BYTES - 8}xI").unpack_from  # start LSN; what follows the tag
 _send_time = Struct(">q").unpack_from
 _begin = Struct(f">{HEADER_BYTES}xxQqI").unpack  # final LSN, commit time, xid; nothing after
 _commit = Struct(f">{HEADER_BYTES}xxBQQ8x").unpack  # flags, commit LSN, end LSN
@@ -42,7 +44,7 @@ _new_tuple = tuple.__new__  # half the time of calling the class of a named tupl
 _NOTHING = -2  # below every ordinal
 _EVERYTHING = 1 << 62  # above every ordinal
 
-_Handlers: TypeAlias = dict[bytes, dict[int, RowDecoder]]
+_Handlers: TypeAlias = dict[int, dict[int, RowDecoder]]
 _Control: TypeAlias = Callable[[bytes, Lsn, list[CdcEvent], list[Commit]], None]
 _Message = TypeVar("_Message")
 
@@ -117,13 +119,13 @@ class PgOutputDecoder:
         self._style = style or ValueStyle()
         self._types: dict[int, TypeInfo] = dict(BUILTIN_TYPES)
         self._known: dict[int, _Known] = {}
-        self._handlers: _Handlers = {b"I": {}, b"U": {}, b"D": {}}
-        self._control: dict[bytes, _Control] = {
-            b"R": self._on_relation,
-            b"Y": self._on_type,
-            b"T": self._on_truncate,
-            b"M": self._on_message,
-            b"O": self._on_origin,
+        self._handlers: _Handlers = {_INSERT: {}, _UPDATE: {}, _DELETE: {}}
+        self._control: dict[int, _Control] = {
+            ord("R"): self._on_relation,
+            ord("Y"): self._on_type,
+            ord("T"): self._on_truncate,
+            ord("M"): self._on_message,
+            ord("O"): self._on_origin,
         }
         self._resume = resume
         self._transaction: Transaction | None = None
@@ -159,31 +161,32 @@ class PgOutputDecoder:
         frame = b""
         try:
             for frame in frames:
-                lsn, tag, oid = _head(frame)
-                handlers = rows.get(tag)
-                if handlers is not None:
-                    if transaction is None:
-                        raise Malformed
-                    if ordinal > skip_through:
-                        append(handlers[oid](frame, transaction, ordinal, lsn))
-                    ordinal += 1
-                elif tag == b"B":
+                tag = frame[HEADER_BYTES]
+                if tag == _BEGIN:
                     if transaction is not None:
                         raise Malformed
                     commit_lsn, time, xid = _begin(frame)
                     transaction = Transaction(source, xid, commit_lsn, time + POSTGRES_EPOCH_US)
                     skip_through = _NOTHING if self._resume is None else self._seen(commit_lsn)
                     ordinal = 0
-                elif tag == b"C":
+                elif tag == _COMMIT:
                     flags, commit_lsn, end_lsn = _commit(frame)
                     if transaction is None or flags or commit_lsn != transaction.commit_lsn:
                         raise Malformed
                     end = commit_lsn, ordinal - 1 if ordinal else None, end_lsn
                     commits.append(_new_tuple(Commit, end))
                     transaction = None
+                elif (decoders := rows.get(tag)) is not None:
+                    lsn, oid = _head(frame)
+                    if transaction is None:
+                        raise Malformed
+                    if ordinal > skip_through:
+                        append(decoders[oid](frame, transaction, ordinal, lsn))
+                    ordinal += 1
                 else:
                     self._transaction, self._ordinal = transaction, ordinal
                     self._skip_through = skip_through
+                    lsn, _ = _head(frame)
                     self._control[tag](frame, lsn, events, commits)
                     ordinal = self._ordinal
         except (Malformed, KeyError, IndexError, UnicodeDecodeError, struct.error):
@@ -217,9 +220,9 @@ class PgOutputDecoder:
             if self._watch is not None:
                 self._tell(self._watch, decoders.relation)
             known = self._known[message.oid] = _Known(message, primary_key, decoders)
-        self._handlers[b"I"][message.oid] = known.decoders.insert
-        self._handlers[b"U"][message.oid] = known.decoders.update
-        self._handlers[b"D"][message.oid] = known.decoders.delete
+        self._handlers[_INSERT][message.oid] = known.decoders.insert
+        self._handlers[_UPDATE][message.oid] = known.decoders.update
+        self._handlers[_DELETE][message.oid] = known.decoders.delete
 
     def _tell(self, watch: RelationWatch, relation: Relation) -> None:
         transaction = self._transaction
@@ -271,7 +274,7 @@ class PgOutputDecoder:
         for oid in message.relation_oids:
             relation = self._known[oid].decoders.relation
             if self._ordinal > self._skip_through:
-                events.append(TruncateEvent(transaction, self._ordinal, lsn, relation, options))
+                events.append(TruncateEvent.of(transaction, self._ordinal, lsn, relation, options))
             self._ordinal += 1
 
     def _on_message(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from bridge.core.lsn import Lsn
 
@@ -38,10 +37,18 @@ ID_DIGITS: Mapping[int, str] = _LastDigits()
 """How an ``event_id`` ends, for each ordinal."""
 
 
-@lru_cache(maxsize=64)
-def _id_start(lsn_start: int) -> str:
-    """Return how an ``event_id`` begins, from all but the last 16 bits of the LSN."""
-    return f"{lsn_start >> 16:08x}-{lsn_start & 0xFFFF:04x}-8"
+class _Starts(dict[int, str]):
+    """How an ``event_id`` begins, by all but the last 16 bits of the LSN; a few are kept."""
+
+    def __missing__(self, lsn_start: int) -> str:
+        if len(self) >= _KEPT_STARTS:
+            self.clear()
+        self[lsn_start] = start = f"{lsn_start >> 16:08x}-{lsn_start & 0xFFFF:04x}-8"
+        return start
+
+
+_KEPT_STARTS = 64
+_STARTS = _Starts()
 
 
 def id_groups(system_identifier: str, database: str) -> tuple[str, ...]:
@@ -61,7 +68,7 @@ def id_prefix(commit_lsn: Lsn, groups: Sequence[str]) -> str:
         groups: the ``id_groups`` of its source.
     """
     digits = _THREE_DIGITS[commit_lsn >> 4 & 0xFFF]
-    return f"{_id_start(commit_lsn >> 16)}{digits}-{groups[commit_lsn & 0xF]}"
+    return f"{_STARTS[commit_lsn >> 16]}{digits}-{groups[commit_lsn & 0xF]}"
 
 
 def parse_event_id(event_id: str) -> tuple[Lsn, int]:

@@ -14,6 +14,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from msgspec import Struct
+
 from bridge.core.event_id import ID_DIGITS, id_groups, id_prefix, parse_event_id
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
 
@@ -110,17 +112,14 @@ class Source:
         object.__setattr__(self, "id_groups", groups)
 
 
-class Transaction:
+class Transaction(Struct, eq=False, gc=False):
     """What all events of a transaction share. ``timestamp`` is in microseconds since 1970."""
 
-    __slots__ = ("_json", "commit_lsn", "source", "timestamp", "xid")
-
-    def __init__(self, source: Source, xid: int | None, commit_lsn: Lsn, timestamp: int) -> None:
-        self.source = source
-        self.xid = xid
-        self.commit_lsn = commit_lsn
-        self.timestamp = timestamp
-        self._json: str | None = None
+    source: Source
+    xid: int | None
+    commit_lsn: Lsn
+    timestamp: int
+    _json: str | None = None
 
     @property
     def id_prefix(self) -> str:
@@ -133,15 +132,17 @@ class Transaction:
         """
         return id_prefix(self.commit_lsn, self.source.id_groups)
 
-    @property
     def json(self) -> str:
-        """The JSON members that events of the transaction share, open at the ordinal of the id."""
+        """Return the JSON members that events of the transaction share, open at the ordinal of the
+        id.
+        """
         fragment = self._json
         if fragment is None:
-            xid = "null" if self.xid is None else f'"{self.xid}"'
+            lsn, xid = self.commit_lsn, self.xid
+            transaction_id = "null" if xid is None else f'"{xid}"'
             fragment = self._json = (
-                f'"timestamp":{self.timestamp},"transaction_id":{xid},'
-                f'"commit_lsn":{self.commit_lsn},"event_id":"{self.id_prefix}'
+                f'"timestamp":{self.timestamp},"transaction_id":{transaction_id},'
+                f'"commit_lsn":{lsn},"event_id":"{id_prefix(lsn, self.source.id_groups)}'
             )
         return fragment
 
@@ -166,7 +167,7 @@ Compared by identity: ``value is ABSENT``.
 """
 
 
-class CdcEvent:
+class CdcEvent(Struct, eq=False, gc=False):
     """One change.
 
     Attributes:
@@ -180,25 +181,13 @@ class CdcEvent:
         old: what the replica identity gives of the row before it; None where it gives nothing.
     """
 
-    __slots__ = ("lsn", "new", "old", "operation", "ordinal", "relation", "transaction")
-
-    def __init__(
-        self,
-        transaction: Transaction,
-        ordinal: int,
-        lsn: Lsn,
-        operation: Operation,
-        relation: Relation,
-        new: Texts | None,
-        old: Texts | None,
-    ) -> None:
-        self.transaction = transaction
-        self.ordinal = ordinal
-        self.lsn = lsn
-        self.operation = operation
-        self.relation = relation
-        self.new = new
-        self.old = old
+    transaction: Transaction
+    ordinal: int
+    lsn: Lsn
+    operation: Operation
+    relation: Relation
+    new: Texts | None
+    old: Texts | None
 
     def __repr__(self) -> str:  # never the values of the row
         return f"<CdcEvent {self.operation} {self.relation.qualified_name} at {self.position}>"
@@ -270,25 +259,26 @@ class CdcEvent:
         return tuple(c.name for c, text in zip(columns, self.new, strict=True) if text is ABSENT)
 
 
-class TruncateEvent(CdcEvent):
+class TruncateEvent(CdcEvent, eq=False, gc=False):
     """A TRUNCATE of one table; a command that names several gives one event for each.
 
     Attributes:
         options: ``CASCADE`` and ``RESTART IDENTITY``, as far as the command had them.
     """
 
-    __slots__ = ("options",)
+    options: tuple[str, ...]
 
-    def __init__(
-        self,
+    @classmethod
+    def of(
+        cls,
         transaction: Transaction,
         ordinal: int,
         lsn: Lsn,
         relation: Relation,
-        options: tuple[str, ...],
-    ) -> None:
-        super().__init__(transaction, ordinal, lsn, Operation.TRUNCATE, relation, None, None)
-        self.options = options
+        options: tuple[str, ...] = (),
+    ) -> TruncateEvent:
+        """Make the event; the row is neither there before nor after."""
+        return cls(transaction, ordinal, lsn, Operation.TRUNCATE, relation, None, None, options)
 
 
 class Commit(NamedTuple):

@@ -186,7 +186,7 @@ def _event_in(
     options: Sequence[str] = (),
 ) -> CdcEvent:
     if operation == Operation.TRUNCATE:
-        return TruncateEvent(transaction, ordinal, lsn, relation, tuple(options))
+        return TruncateEvent.of(transaction, ordinal, lsn, relation, tuple(options))
     if operation == Operation.RESULT:
         return _result_in(transaction, relation, *new)
     return CdcEvent(
@@ -199,7 +199,7 @@ def _result_in(
 ) -> ResultEvent:
     if relation.schema is None or relation.table is None:
         raise ValueError("a result has a type and a processor")
-    return ResultEvent(
+    return ResultEvent.of(
         transaction.source,
         transaction.commit_lsn,
         id=result_id,

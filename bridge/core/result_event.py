@@ -47,28 +47,17 @@ def _relation(result_type: str, processor: str) -> Relation:
     )
 
 
-class ResultEvent(CdcEvent):
+class ResultEvent(CdcEvent, eq=False, gc=False):
     """A result with its place in the outbox.
 
     ``position`` is the place: ``Position(sequence, 0)``. ``event_id`` is the identifier of the
     result itself, which stays the same when its place does not: after the store was lost, the
     same results come again under other numbers.
-
-    Args:
-        source: the identity of the store that numbers the results, and the database.
-        sequence: number in the outbox, from 1.
-        id: identifier of the result.
-        type: one of ``RESULT_TYPES``.
-        processor: name of the processor.
-        timestamp: in microseconds since the Unix epoch.
-        row_id: the key as text, in the form of ``CdcEvent.row_id``; None without a key.
-        members: the JSON members behind ``event_id``, without braces; never empty.
     """
 
-    __slots__ = ()
-
-    def __init__(
-        self,
+    @classmethod
+    def of(
+        cls,
         source: Source,
         sequence: int,
         *,
@@ -78,8 +67,20 @@ class ResultEvent(CdcEvent):
         timestamp: int,
         row_id: str | None,
         members: str,
-    ) -> None:
-        super().__init__(
+    ) -> ResultEvent:
+        """Make the event.
+
+        Args:
+            source: the identity of the store that numbers the results, and the database.
+            sequence: number in the outbox, from 1.
+            id: identifier of the result.
+            type: one of ``RESULT_TYPES``.
+            processor: name of the processor.
+            timestamp: in microseconds since the Unix epoch.
+            row_id: the key as text, in the form of ``CdcEvent.row_id``; None without a key.
+            members: the JSON members behind ``event_id``, without braces; never empty.
+        """
+        return cls(
             Transaction(source, None, sequence, timestamp),
             0,
             sequence,

@@ -255,7 +255,9 @@ def _reshaper(relation: Relation, kept: list[int], shaped: Relation) -> Reshape:
 
     def reshape(event: CdcEvent) -> CdcEvent:
         if type(event) is TruncateEvent:
-            return TruncateEvent(event.transaction, event.ordinal, event.lsn, shaped, event.options)
+            return TruncateEvent.of(
+                event.transaction, event.ordinal, event.lsn, shaped, event.options
+            )
         new, old = event.new, event.old
         return CdcEvent(
             event.transaction,

@@ -39,7 +39,7 @@ per event, small enough to keep several in memory."""
 
 _BATCH_INTERVAL_S = 0.001
 _SMALL_BATCH_FRAMES = 300
-_NAP_S = 0.000_15
+_NAP_S = 0.000_05
 """Short, because the server waits while the socket is full, and a Unix socket holds only about 300
 small messages."""
 

@@ -35,7 +35,7 @@ def _generate(relation: Relation) -> Encoder:
             else:
                 return encode_any(event)
             v0, v1 = row
-            return f'{{"type":"cdc_event",{event.transaction.json}{digits[event.ordinal]}",...'
+            return f'{{"type":"cdc_event",{event.transaction.json()}{digits[event.ordinal]}",...'
     """
     if relation.columns is RESULT_COLUMNS:
         return _encode_result
@@ -72,7 +72,7 @@ def _generate(relation: Relation) -> Encoder:
             f"    {''.join(f'v{i}, ' for i in range(len(columns)))} = row",
             f"    if {documents}:\n        return encode_any(event)" if documents else "",
             "    return (",
-            """        f'{{"type":"cdc_event",{event.transaction.json}'""",
+            """        f'{{"type":"cdc_event",{event.transaction.json()}'""",
             """        f'{digits[event.ordinal]}",'""",
             "        " + repr('"operation":"'),
             """        f'{event.operation._value_}'""",
@@ -108,7 +108,7 @@ def _any_encoder(relation: Relation, rows: RowJson) -> Encoder:
     def encode_any(event: CdcEvent) -> str:
         new, old, row_id = event.new, event.old, event.row_id
         members = [
-            f'"type":"cdc_event",{event.transaction.json}{ID_DIGITS[event.ordinal]}"',
+            f'"type":"cdc_event",{event.transaction.json()}{ID_DIGITS[event.ordinal]}"',
             f'"operation":"{event.operation}{table_members}"ordinal":{event.ordinal}',
             f'"lsn":{event.lsn}',
             f'"row_id":{"null" if row_id is None else encode_basestring(row_id)}',

@@ -333,7 +333,7 @@ def test_what_belongs_to_several_keys_neither_overtakes_nor_is_overtaken(
         batches.append(whole_transaction(lsn, 20))
         moved = make_event(lsn + 0x40, row=("7", "x"), old=("8", None), operation=Operation.UPDATE)
         batches.append(EventBatch([moved]))
-        truncated = TruncateEvent(make_transaction(lsn + 0x80), 0, lsn + 0x80, USERS, ())
+        truncated = TruncateEvent.of(make_transaction(lsn + 0x80), 0, lsn + 0x80, USERS, ())
         batches.append(EventBatch([truncated]))
     assert deliver(make_sink(connections=4), *batches).durable == batches[-1].last
     arrived = [json.loads(message.body) for message in queue.read()]

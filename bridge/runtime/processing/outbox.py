@@ -113,7 +113,7 @@ class Outbox:
         return self.empty or self._taken >= _MAX_TAKEN
 
     def _event(self, sequence: int, result: Result) -> ResultEvent:
-        return ResultEvent(
+        return ResultEvent.of(
             self._source,
             sequence,
             id=result.id,

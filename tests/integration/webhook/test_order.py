@@ -125,7 +125,7 @@ def test_what_concerns_several_keys_waits_for_all_lanes_and_they_for_it(
     events += [
         make_event(0x1000, 20, row=("100", "x"), old=("3", None), operation=Operation.UPDATE),
         *(make_event(0x1000, 21 + n, row=(str(n), "between")) for n in range(20)),
-        TruncateEvent(transaction, 41, 0x1000, USERS, ()),
+        TruncateEvent.of(transaction, 41, 0x1000, USERS, ()),
         *(make_event(0x1000, 42 + n, row=(str(n), "after")) for n in range(20)),
     ]
     sink = make_sink(lanes=8)

@@ -190,7 +190,7 @@ def test_a_key_that_nobody_sent_is_none() -> None:
 
 
 def test_a_truncate_has_no_row() -> None:
-    event = TruncateEvent(make_transaction(0x1000), 0, 0xFF8, USERS, ("CASCADE",))
+    event = TruncateEvent.of(make_transaction(0x1000), 0, 0xFF8, USERS, ("CASCADE",))
     assert event.operation is Operation.TRUNCATE
     assert (event.row_id, event.new_values, event.old_values) == (None, None, None)
     assert event.options == ("CASCADE",)

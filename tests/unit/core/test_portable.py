@@ -97,7 +97,7 @@ def batches(draw: st.DrawFn) -> EventBatch:
         operation = draw(st.sampled_from(_OF_ROWS))
         if operation is Operation.TRUNCATE:
             options = draw(st.sampled_from([(), ("CASCADE",), ("CASCADE", "RESTART IDENTITY")]))
-            events.append(TruncateEvent(transaction, ordinal, lsn, relation, options))
+            events.append(TruncateEvent.of(transaction, ordinal, lsn, relation, options))
         else:
             new, old = draw(rows(relation)), draw(rows(relation))
             events.append(CdcEvent(transaction, ordinal, lsn, operation, relation, new, old))

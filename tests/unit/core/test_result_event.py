@@ -66,7 +66,7 @@ def same(found: CdcEvent, event: CdcEvent) -> bool:
 
 
 def test_it_survives_the_way_to_json_and_back() -> None:
-    awkward = ResultEvent(
+    awkward = ResultEvent.of(
         Source("a/b", "sh'op"),
         1 << 40,
         id="x",

@@ -45,7 +45,7 @@ def pattern(text: str) -> TablePattern:
 
 def truncate(lsn: int, ordinal: int, relation: Relation) -> TruncateEvent:
     transaction = make_event(lsn).transaction
-    return TruncateEvent(transaction, ordinal, lsn, relation, ("CASCADE",))
+    return TruncateEvent.of(transaction, ordinal, lsn, relation, ("CASCADE",))
 
 
 @st.composite

@@ -89,7 +89,7 @@ class Stream:
         return self.event(seconds, Operation.INSERT, ("1",), None, OTHERS)
 
     def truncate(self, seconds: float) -> TruncateEvent:
-        return TruncateEvent(self._transaction(seconds), 0, self._lsn, ORDERS, ())
+        return TruncateEvent.of(self._transaction(seconds), 0, self._lsn, ORDERS, ())
 
 
 def config(**settings: Any) -> ProcessorConfig:

@@ -176,7 +176,7 @@ def test_documents_with_spaces_are_kept_as_they_are() -> None:
 
 def test_truncate_forgets_the_rows_of_that_table() -> None:
     shop, flow = Shop(), make(WITH_CUSTOMER)
-    truncate = TruncateEvent(shop.other_table(0).transaction, 1, 0, CUSTOMERS, ())
+    truncate = TruncateEvent.of(shop.other_table(0).transaction, 1, 0, CUSTOMERS, ())
     events = [shop.row(READ, customer(1, "Ada")), truncate, shop.order(1, 1, "Ada")]
     assert cities(run(flow, events)) == [(1, None)]
 

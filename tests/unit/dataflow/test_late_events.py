@@ -164,7 +164,7 @@ def test_what_it_writes_is_what_the_schema_describes() -> None:
     shop = Shop()
     for text in (WINDOW, BOTH_SIDES):
         for result in late(run(make(text), [shop.payment(100, 1), shop.payment(60, 1)])):
-            event = ResultEvent(
+            event = ResultEvent.of(
                 STORE,
                 1,
                 id=result.id,

@@ -106,7 +106,7 @@ def test_every_result_is_valid(definition: ProcessorConfig) -> None:
     results = results_of(definition)
     assert results
     for number, result in enumerate(results, 1):
-        event = ResultEvent(
+        event = ResultEvent.of(
             STORE,
             number,
             id=result.id,

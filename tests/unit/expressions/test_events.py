@@ -31,7 +31,7 @@ def order(
 
 UPDATED = order(("1", "100.50", "paid", "x"), ("1", "90", "new", "y"), Operation.UPDATE)
 DELETED = order(None, ("1", "90", "new", "y"), Operation.DELETE)
-TRUNCATED = TruncateEvent(make_transaction(0x1000), 0, 0x1000, ORDERS, ())
+TRUNCATED = TruncateEvent.of(make_transaction(0x1000), 0, 0x1000, ORDERS, ())
 
 
 @pytest.mark.parametrize(

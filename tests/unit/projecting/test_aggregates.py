@@ -138,7 +138,7 @@ def test_an_event_says_where_it_comes_from_and_has_the_same_id_each_time() -> No
 def test_what_gives_no_event_is_rejected_and_the_others_go_on() -> None:
     rule = EventRuleConfig(name="Opened", on="insert", data={"share": "1 / (new.balance - 10)"})
     projection = of_table(id="owner", events=(rule,))
-    truncate = TruncateEvent(make_transaction(0x1000), 9, 0xFF8, ACCOUNTS, ())
+    truncate = TruncateEvent.of(make_transaction(0x1000), 9, 0xFF8, ACCOUNTS, ())
     changes = [
         change("insert", POOR),
         change("insert", ("7", "1", None)),

@@ -77,7 +77,7 @@ def test_the_event_comes_back_as_it_was(letters: DeadLetterStore) -> None:
 
 def test_a_truncate_keeps_its_options(letters: DeadLetterStore) -> None:
     transaction = Transaction(Source("7", "shop"), 5, 0x10, 99)
-    park(letters, TruncateEvent(transaction, 0, 8, make_relation({"id": "int8"}), ("CASCADE",)))
+    park(letters, TruncateEvent.of(transaction, 0, 8, make_relation({"id": "int8"}), ("CASCADE",)))
     found = letters.event(letters.list()[0].id)
     assert isinstance(found, TruncateEvent)
     assert found.options == ("CASCADE",)

@@ -22,7 +22,7 @@ ORDER = make_event(row=("a,b", "7", "1.50"), relation=ORDERS)
 LINE = make_event(row=("1",), relation=KEYLESS)
 USER = make_event(row=("7", "Ada"))
 DELETED = make_event(operation=Operation.DELETE, old=PartialRow(("7", ABSENT)))
-TRUNCATED = TruncateEvent(make_transaction(0x1000), 0, 0xFF8, USERS, ())
+TRUNCATED = TruncateEvent.of(make_transaction(0x1000), 0, 0xFF8, USERS, ())
 MESSAGE = make_message()
 
 EXPRESSION = KeyExpression(expression="upper(tenant)")

@@ -88,7 +88,7 @@ def test_a_delete_shows_what_is_known_of_the_row() -> None:
 
 
 def test_other_operations_have_their_line_too() -> None:
-    truncate = TruncateEvent(make_transaction(0x1000), 3, 0xFF0, ITEMS, ("RESTART IDENTITY",))
+    truncate = TruncateEvent.of(make_transaction(0x1000), 3, 0xFF0, ITEMS, ("RESTART IDENTITY",))
     read = make_event(row=("1", "2", "3"), operation=Operation.READ, relation=ITEMS)
     assert words(truncate).endswith("Truncate shop.order_items RESTART IDENTITY 0/1000:3")
     assert words(read).endswith('Read shop.order_items #["1","2"] quantity 3 0/1000:0')

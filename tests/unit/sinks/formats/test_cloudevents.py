@@ -80,7 +80,7 @@ def test_a_delete_has_the_key_before_and_nothing_after() -> None:
 
 
 def test_a_truncate_names_its_options_and_has_no_key() -> None:
-    event = TruncateEvent(make_transaction(0x1000), 1, 0xFF8, USERS, ("RESTART IDENTITY",))
+    event = TruncateEvent.of(make_transaction(0x1000), 1, 0xFF8, USERS, ("RESTART IDENTITY",))
     found = encoded(event)
     assert found["data"] == {
         "before": None, "after": None, "truncate_options": ["RESTART IDENTITY"]

@@ -145,7 +145,7 @@ def test_a_time_of_zero_is_a_number() -> None:
 
 
 def test_a_truncate_has_no_rows_and_no_key() -> None:
-    event = TruncateEvent(make_transaction(0x1000), 1, 0xFF8, CUSTOMERS, ("CASCADE",))
+    event = TruncateEvent.of(make_transaction(0x1000), 1, 0xFF8, CUSTOMERS, ("CASCADE",))
     envelope = encoded(event)
     assert envelope.keys() == ENVELOPE_FIELDS - {"before", "after"}
     assert (envelope["op"], envelope["source"]["table"]) == ("t", "customers")

@@ -73,7 +73,7 @@ def test_unchanged_toasted_columns_are_named_and_missing() -> None:
 
 
 def test_a_truncate_names_its_options() -> None:
-    event = TruncateEvent(make_transaction(0x1000), 1, 0xFF8, USERS, ("CASCADE",))
+    event = TruncateEvent.of(make_transaction(0x1000), 1, 0xFF8, USERS, ("CASCADE",))
     found = encoded(event)
     assert (found["__op"], found["__table"]) == ("t", "users")
     assert found["__truncate_options"] == ["CASCADE"]

@@ -117,7 +117,7 @@ def test_json_nulls_are_named_in_both_rows() -> None:
 
 
 def test_a_truncate_names_its_options() -> None:
-    event = TruncateEvent(make_transaction(0x1000), 1, 0xFF8, USERS, ("CASCADE",))
+    event = TruncateEvent.of(make_transaction(0x1000), 1, 0xFF8, USERS, ("CASCADE",))
     line = encode_native(event)
     decoded = check_against_event(line, event)
     assert line == reference(event)

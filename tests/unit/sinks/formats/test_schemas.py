@@ -66,8 +66,8 @@ OPERATIONS: dict[str, CdcEvent] = {
     ),
     "delete": make_event(operation=Operation.DELETE, old=PartialRow(("1", ABSENT))),
     "delete of a full row": make_event(operation=Operation.DELETE, old=("1", "A"), relation=FULL),
-    "truncate": TruncateEvent(make_transaction(0x1000), 1, 0xFF8, USERS, ()),
-    "truncate with options": TruncateEvent(
+    "truncate": TruncateEvent.of(make_transaction(0x1000), 1, 0xFF8, USERS, ()),
+    "truncate with options": TruncateEvent.of(
         make_transaction(0x1000), 1, 0xFF8, USERS, ("CASCADE", "RESTART IDENTITY")
     ),
     "read": CdcEvent(
