@@ -40,7 +40,6 @@ _head = Struct(f">xQ{HEADER_BYTES - 8}xI").unpack_from  # start LSN; what follow
 _send_time = Struct(">q").unpack_from
 _begin = Struct(f">{HEADER_BYTES}xxQqI").unpack  # final LSN, commit time, xid; nothing after
 _commit = Struct(f">{HEADER_BYTES}xxBQQ8x").unpack  # flags, commit LSN, end LSN
-_new_tuple = tuple.__new__  # half the time of calling the class of a named tuple
 _NOTHING = -2  # below every ordinal
 _EVERYTHING = 1 << 62  # above every ordinal
 
@@ -173,8 +172,8 @@ class PgOutputDecoder:
                     flags, commit_lsn, end_lsn = _commit(frame)
                     if transaction is None or flags or commit_lsn != transaction.commit_lsn:
                         raise Malformed
-                    end = commit_lsn, ordinal - 1 if ordinal else None, end_lsn
-                    commits.append(_new_tuple(Commit, end))
+                    last = ordinal - 1 if ordinal else None
+                    commits.append(Commit(commit_lsn, last, end_lsn))
                     transaction = None
                 elif (decoders := rows.get(tag)) is not None:
                     lsn, oid = _head(frame)

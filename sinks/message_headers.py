@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TypeAlias
 
-from bridge.core.event_id import ID_DIGITS
+from bridge.core.event_id import ID_ENDS
 from bridge.core.events import CdcEvent, Operation, Transaction
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
@@ -49,7 +49,7 @@ class MessageHeaders:
         if table is None:
             table = self._remember(event.relation, event.operation)
         ordinal = event.ordinal
-        number = ID_DIGITS[ordinal]
+        number = ID_ENDS[ordinal]
         if type(event) is ResultEvent:
             return [
                 ("event_id", event.event_id),

@@ -103,11 +103,11 @@ class AckTracker:
         """
         if commits:
             self._received = max(self._received, max(map(_end_lsn, commits)))
-            if None not in map(_last_ordinal, commits) and commits[0][:2] > self._handed:
+            if None not in map(_last_ordinal, commits) and _position(commits[0]) > self._handed:
                 self._wait_for(commits)
             else:
                 for commit in commits:
-                    if commit.last_ordinal is not None and commit[:2] > self._handed:
+                    if commit.last_ordinal is not None and _position(commit) > self._handed:
                         self._wait_for([commit])
                     else:
                         self._wait_for_the_same(commit.end_lsn)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from bridge.core.event_id import ID_DIGITS, id_groups, id_prefix, parse_event_id
+from bridge.core.event_id import ID_DIGITS, ID_ENDS, ID_STARTS, id_groups, parse_event_id
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class Transaction(Struct, eq=False, gc=False):
         is unique by construction and sorts like the position, which keeps the unique indexes of
         consumers compact. Only a non-transactional message sorts last among those of its LSN.
         """
-        return id_prefix(self.commit_lsn, self.source.id_groups)
+        lsn, groups = self.commit_lsn, self.source.id_groups
+        return f"{ID_STARTS[lsn >> 16]}{ID_DIGITS[lsn >> 4 & 0xFFF]}{groups[lsn & 0xF]}"
 
     def json(self) -> str:
         """Return the JSON members that events of the transaction share, open at the ordinal of the
@@ -140,9 +141,11 @@ class Transaction(Struct, eq=False, gc=False):
         if fragment is None:
             lsn, xid = self.commit_lsn, self.xid
             transaction_id = "null" if xid is None else f'"{xid}"'
+            # The identifier is made here once more: a call would cost as much as making it.
             fragment = self._json = (
                 f'"timestamp":{self.timestamp},"transaction_id":{transaction_id},'
-                f'"commit_lsn":{lsn},"event_id":"{id_prefix(lsn, self.source.id_groups)}'
+                f'"commit_lsn":{lsn},"event_id":"{ID_STARTS[lsn >> 16]}'
+                f"{ID_DIGITS[lsn >> 4 & 0xFFF]}{self.source.id_groups[lsn & 0xF]}"
             )
         return fragment
 
@@ -200,7 +203,7 @@ class CdcEvent(Struct, eq=False, gc=False):
     @property
     def event_id(self) -> str:
         """UUID of the event: the same change has the same one after every redelivery."""
-        return f"{self.transaction.id_prefix}{ID_DIGITS[self.ordinal]}"
+        return f"{self.transaction.id_prefix}{ID_ENDS[self.ordinal]}"
 
     @property
     def timestamp(self) -> int:
@@ -281,7 +284,7 @@ class TruncateEvent(CdcEvent, eq=False, gc=False):
         return cls(transaction, ordinal, lsn, Operation.TRUNCATE, relation, None, None, options)
 
 
-class Commit(NamedTuple):
+class Commit(Struct, frozen=True, gc=False):
     """The end of a transaction in the stream, or a non-transactional message.
 
     Attributes:

@@ -112,7 +112,7 @@ def pack_batch(batch: EventBatch) -> bytes:
         "transactions": transactions_out,
         "relations": relations_out,
         "events": events,
-        "commits": batch.commits,
+        "commits": [(c.commit_lsn, c.last_ordinal, c.end_lsn) for c in batch.commits],
         "size_bytes": batch.size_bytes,
     }
     return _dumps(document).encode("utf-8", "surrogatepass")

@@ -8,7 +8,7 @@ from json.encoder import encode_basestring
 from typing import Final
 from urllib.parse import quote
 
-from bridge.core.event_id import ID_DIGITS
+from bridge.core.event_id import ID_ENDS
 from bridge.core.events import CdcEvent, Operation, Transaction, TruncateEvent
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
@@ -95,7 +95,7 @@ class CloudEventsFormat:
             after = "null" if new is None else f"{{{rows.any(new)}}}"
             special = "" if type(new) is tuple and not rows.has_documents else _special(event, rows)
             return (
-                f'{begin}{ID_DIGITS[ordinal]}{common}{ordinal}","lsn":"{event.lsn}",'
+                f'{begin}{ID_ENDS[ordinal]}{common}{ordinal}","lsn":"{event.lsn}",'
                 f"{partition}{heads[event.operation]}"
                 f'"data":{{"before":{before},"after":{after}{special}}}}}'
             )

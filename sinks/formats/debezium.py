@@ -11,7 +11,7 @@ from importlib.metadata import version
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.event_id import ID_DIGITS
+from bridge.core.event_id import ID_ENDS
 from bridge.core.events import CdcEvent, Operation, Texts, Transaction
 from bridge.core.relation import Column, Relation
 from bridge.core.values import Form
@@ -132,7 +132,7 @@ class DebeziumFormat:
                     after = f"{{{partial(new, placeholders)}}}"
                 body = f',"before":{before},"after":{after}'
             return (
-                f'{begin}{ID_DIGITS[event.ordinal]}{source}{lsn}\\"]","lsn":{lsn}'
+                f'{begin}{ID_ENDS[event.ordinal]}{source}{lsn}\\"]","lsn":{lsn}'
                 f"{ends[operation]}{envelope}{body}}}"
             )
 

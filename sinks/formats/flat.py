@@ -5,7 +5,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 from typing import Final
 
-from bridge.core.event_id import ID_DIGITS
+from bridge.core.event_id import ID_ENDS
 from bridge.core.events import CdcEvent, Operation, PartialRow, Transaction, TruncateEvent
 from bridge.core.lsn import format_lsn
 from bridge.core.relation import Relation
@@ -81,7 +81,7 @@ class FlatFormat:
                 else ""
             )
             return (
-                f"{begin}{ID_DIGITS[ordinal]}{position}{ordinal}{times}{event.lsn}"
+                f"{begin}{ID_ENDS[ordinal]}{position}{ordinal}{times}{event.lsn}"
                 f"{heads[event.operation]}{special}{',' if members else ''}{members}}}"
             )
 

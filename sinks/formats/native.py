@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
-from bridge.core.event_id import ID_DIGITS
+from bridge.core.event_id import ID_ENDS
 from bridge.core.events import CdcEvent, TruncateEvent
 from bridge.core.relation import Relation
 from bridge.core.result_event import RESULT_COLUMNS, RESULT_TYPES, ResultEvent
@@ -45,7 +45,7 @@ def _generate(relation: Relation) -> Encoder:
     if not columns:
         return encode_any
     names = rows.names | {
-        "digits": ID_DIGITS,
+        "digits": ID_ENDS,
         "encode_any": encode_any,
         "json_nulls": rows.json_nulls,
         "members": rows.complete,
@@ -108,7 +108,7 @@ def _any_encoder(relation: Relation, rows: RowJson) -> Encoder:
     def encode_any(event: CdcEvent) -> str:
         new, old, row_id = event.new, event.old, event.row_id
         members = [
-            f'"type":"cdc_event",{event.transaction.json()}{ID_DIGITS[event.ordinal]}"',
+            f'"type":"cdc_event",{event.transaction.json()}{ID_ENDS[event.ordinal]}"',
             f'"operation":"{event.operation}{table_members}"ordinal":{event.ordinal}',
             f'"lsn":{event.lsn}',
             f'"row_id":{"null" if row_id is None else encode_basestring(row_id)}',

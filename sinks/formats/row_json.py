@@ -17,8 +17,9 @@ ValueJson = Callable[[str], str]
 
 _INLINE = {
     Form.INTEGER: "{}",
-    Form.TEXT: "text_json({})",
-    Form.BYTES: "text_json({})",
+    **dict.fromkeys(
+        (Form.INTEGER_TEXT, Form.DECIMAL_TEXT, Form.PLAIN, Form.TEXT, Form.BYTES), "text_json({})"
+    ),
     Form.BOOLEAN: '"true" if {} == "t" else "false"',
     Form.TIMESTAMP: "timestamp_json({})",
 }
