@@ -69,27 +69,32 @@ def test_three_brokers_survive_the_loss_of_a_leader(private_kafka: PrivateKafkaF
 
 
 _HOLDER = """
-import sys, time
+import sys
 from tests.fixtures.kafka.cluster import KafkaCluster
 from tests.fixtures.kafka import jars
 cluster = KafkaCluster(jars.fetch())
 cluster.start()
 broker = cluster.brokers[0]
 print(broker._process.pid, broker.log_path.parent, flush=True)
-time.sleep(1000)
+sys.stdin.read()  # until somebody ends this process
 """
 
 
 def test_a_broker_ends_with_the_process_that_started_it(kafka_jars: Path) -> None:
     holder = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER], cwd=_REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _HOLDER],
+        cwd=_REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
+    assert holder.stdin is not None
     assert holder.stdout is not None
-    with holder.stdout:
+    with holder.stdin, holder.stdout:
         pid, directory = holder.stdout.readline().split()
-    os.kill(int(pid), signal.SIGSTOP)  # not even that keeps it
-    holder.kill()
-    holder.wait()
+        os.kill(int(pid), signal.SIGSTOP)  # not even that keeps it
+        holder.kill()
+        holder.wait()
     eventually(lambda: not Path(directory).exists(), message="the directory is gone")
     eventually(lambda: not Path(f"/proc/{pid}/cmdline").exists(), message="the broker is gone")
 
