@@ -38,7 +38,7 @@ _CHAR = 18
 UTF-8; it becomes what newer ones print."""
 
 _unpack = Decoder(tuple[str, ...]).decode
-_unpack_with_gaps = Decoder(tuple[str | Literal[110, 117], ...]).decode
+_unpack_with_gaps = Decoder(tuple[str | Literal[110, 117], ...]).decode  # _NULL, _UNCHANGED
 _length = Struct(">I").unpack_from
 
 # MessagePack has other forms of a small number: one of the bytes 0xCA to 0xD3, then one of ASCII.

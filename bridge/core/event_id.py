@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bridge.core.lsn import Lsn
 
@@ -18,9 +18,7 @@ _EVENT_ID = re.compile(
 _TAG_BITS = 26
 
 # Formatting a number in hexadecimal costs as much as the rest of an identifier, so the pieces are
-# kept. An identifier is, for the commit LSN and the ordinal:
-#
-#     ID_STARTS[lsn >> 16] ID_DIGITS[lsn >> 4 & 0xFFF] id_groups(...)[lsn & 0xF] ID_ENDS[ordinal]
+# kept.
 
 
 class _Starts(dict[int, str]):
@@ -46,9 +44,11 @@ class _Ends(dict[int, str]):
 _KEPT_STARTS = 64
 _KEPT_ORDINALS = 0x1000
 
-ID_STARTS: Mapping[int, str] = _Starts()
-ID_DIGITS = tuple(f"{number:03x}" for number in range(0x1000))
+_STARTS = _Starts()
+_DIGITS = tuple(f"{number:03x}" for number in range(0x1000))
+
 ID_ENDS: Mapping[int, str] = _Ends()
+"""How an ``event_id`` ends, for each ordinal."""
 
 
 def id_groups(system_identifier: str, database: str) -> tuple[str, ...]:
@@ -58,6 +58,17 @@ def id_groups(system_identifier: str, database: str) -> tuple[str, ...]:
     return tuple(
         f"-{0x8000 | digit << 10 | tag >> 16:04x}-{tag & 0xFFFF:04x}" for digit in range(16)
     )
+
+
+def id_prefix(commit_lsn: Lsn, groups: Sequence[str]) -> str:
+    """Return the first 28 characters of the identifiers of a transaction's events.
+
+    Args:
+        commit_lsn: of the transaction.
+        groups: the ``id_groups`` of its source.
+    """
+    digits = _DIGITS[commit_lsn >> 4 & 0xFFF]
+    return f"{_STARTS[commit_lsn >> 16]}{digits}{groups[commit_lsn & 0xF]}"
 
 
 def parse_event_id(event_id: str) -> tuple[Lsn, int]:

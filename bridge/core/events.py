@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from bridge.core.event_id import ID_DIGITS, ID_ENDS, ID_STARTS, id_groups, parse_event_id
+from bridge.core.event_id import ID_ENDS, id_groups, id_prefix, parse_event_id
 from bridge.core.lsn import Lsn, format_lsn, parse_lsn
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ class Transaction(Struct, eq=False, gc=False):
         is unique by construction and sorts like the position, which keeps the unique indexes of
         consumers compact. Only a non-transactional message sorts last among those of its LSN.
         """
-        lsn, groups = self.commit_lsn, self.source.id_groups
-        return f"{ID_STARTS[lsn >> 16]}{ID_DIGITS[lsn >> 4 & 0xFFF]}{groups[lsn & 0xF]}"
+        return id_prefix(self.commit_lsn, self.source.id_groups)
 
     def json(self) -> str:
         """Return the JSON members that events of the transaction share, open at the ordinal of the
@@ -141,11 +140,9 @@ class Transaction(Struct, eq=False, gc=False):
         if fragment is None:
             lsn, xid = self.commit_lsn, self.xid
             transaction_id = "null" if xid is None else f'"{xid}"'
-            # The identifier is made here once more: a call would cost as much as making it.
             fragment = self._json = (
                 f'"timestamp":{self.timestamp},"transaction_id":{transaction_id},'
-                f'"commit_lsn":{lsn},"event_id":"{ID_STARTS[lsn >> 16]}'
-                f"{ID_DIGITS[lsn >> 4 & 0xFFF]}{self.source.id_groups[lsn & 0xF]}"
+                f'"commit_lsn":{lsn},"event_id":"{id_prefix(lsn, self.source.id_groups)}'
             )
         return fragment
 

@@ -125,7 +125,7 @@ def timestamp_json(text: str) -> str:
 
     The input functions of the server read both forms.
     """
-    if text[-3:] == "+00" and text[10] == " ":
+    if text[-3:] == "+00" and text[10:11] == " ":
         return f'"{text[:10]}T{text[11:-3]}Z"'
     if text[10:11] != " " or text[-1:] == "C":
         return f'"{text}"'
